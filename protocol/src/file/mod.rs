@@ -1,0 +1,9 @@
+//! Files that one program writes and another reads.
+//!
+//! All are TOML. [`reader`] finds every mistake in one go, with key path and line;
+//! [`entry`] is what a stock agent needs to find a deployment, [`node`] what a board needs
+//! to be itself.
+
+pub mod entry;
+pub mod node;
+pub mod reader;

@@ -1,0 +1,215 @@
+//! Node file: what a board needs to be itself. It is a secret: it holds the board's key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{BASE64, HEXLOWER};
+
+use crate::board_list::CertificateSerial;
+use crate::from_toml_text;
+use crate::id::{BoardName, PublicKey};
+use crate::secret::Secret;
+
+use super::reader::{Problems, Table, read};
+
+/// The file's content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NodeFile {
+    /// The deployment's name.
+    pub deployment: String,
+    /// Of two files for one board the one with the higher generation is the newer.
+    pub generation: u64,
+    pub name: BoardName,
+    /// Where agents reach this board: `host:port` each, at most 4.
+    pub addresses: Vec<String>,
+    /// The board's certificate chain, PEM.
+    pub certificate: String,
+    /// The board's private key, PKCS #8 PEM.
+    pub key: PrivateKeyPem,
+    /// The registrar's public keys, one or two.
+    pub registrar: Vec<PublicKey>,
+    /// What makes a lone board its own registrar; absent in a fleet.
+    pub lone: Option<Lone>,
+}
+
+/// The registrar's part of a lone board's node file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Lone {
+    /// Seed of the registrar's Ed25519 key.
+    pub registrar_key: Secret<32>,
+    /// Certificates that agents must refuse.
+    pub revoked: Vec<CertificateSerial>,
+}
+
+/// A private key in PEM; masked in `Debug`, wiped on drop.
+#[derive(Clone, PartialEq, Eq, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+pub struct PrivateKeyPem(pub String);
+
+impl NodeFile {
+    /// Reads a file, or tells every mistake in it.
+    pub fn parse(source: &str) -> Result<Self, Problems> {
+        read(source, take)
+    }
+
+    /// Writes the file.
+    pub fn to_text(&self) -> String {
+        let keys: Vec<String> = self.registrar.iter().map(PublicKey::to_string).collect();
+        let lone = self.lone.as_ref().map_or_else(String::new, |lone| {
+            let revoked: Vec<String> = lone
+                .revoked
+                .iter()
+                .map(|serial| HEXLOWER.encode(serial.as_slice()))
+                .collect();
+            format!(
+                "\n[lone]\nregistrar_key = {}\nrevoked = {}\n",
+                quote(&BASE64.encode(lone.registrar_key.expose())),
+                list(&revoked)
+            )
+        });
+        format!(
+            "# Tasuki node file of board {}. SECRET: whoever has it can pretend to be this board.\n\
+             format = 1\n\
+             deployment = {}\n\
+             generation = {}\n\
+             name = {}\n\
+             addresses = {}\n\
+             registrar = {}\n\
+             certificate = {}\n\
+             key = {}\n\
+             {lone}",
+            self.name,
+            quote(&self.deployment),
+            self.generation,
+            quote(self.name.as_str()),
+            list(&self.addresses),
+            list(&keys),
+            quote(&self.certificate),
+            quote(&self.key.0),
+        )
+    }
+}
+
+impl fmt::Debug for NodeFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "NodeFile({}, generation {})",
+            self.name, self.generation
+        )
+    }
+}
+
+fn take(top: &mut Table<'_>) -> Option<NodeFile> {
+    take_format(top);
+    let deployment = top.required("deployment");
+    let generation = top.required("generation");
+    let name = top.required("name");
+    let addresses: Option<Vec<String>> = top.required("addresses");
+    let registrar = top.required("registrar");
+    let certificate = top.required("certificate");
+    let key = top.required::<String>("key").map(PrivateKeyPem);
+    let lone = top.table("lone", |lone| {
+        let registrar_key = lone.required::<Seed>("registrar_key");
+        let revoked = lone
+            .optional::<Vec<SerialText>>("revoked")
+            .unwrap_or_default();
+        Some(Lone {
+            registrar_key: registrar_key?.0,
+            revoked: revoked.into_iter().map(|serial| serial.0).collect(),
+        })
+    });
+    if addresses
+        .as_ref()
+        .is_some_and(|addresses| !(1..=4).contains(&addresses.len()))
+    {
+        top.reject("addresses", "must name one to four addresses");
+    }
+    Some(NodeFile {
+        deployment: deployment?,
+        generation: generation?,
+        name: name?,
+        addresses: addresses?,
+        certificate: certificate?,
+        key: key?,
+        registrar: registrar?,
+        lone,
+    })
+}
+
+/// Refuses files that a later version wrote.
+pub(super) fn take_format(top: &mut Table<'_>) {
+    if top
+        .required::<u32>("format")
+        .is_some_and(|format| format != 1)
+    {
+        top.reject("format", "this file needs a newer version of the program");
+    }
+}
+
+struct Seed(Secret<32>);
+
+impl FromStr for Seed {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = BASE64
+            .decode(text.as_bytes())
+            .map_err(|_| "is not base64")?;
+        bytes
+            .try_into()
+            .map(Secret::new)
+            .map(Self)
+            .map_err(|_| "is not 32 bytes")
+    }
+}
+
+struct SerialText(CertificateSerial);
+
+impl FromStr for SerialText {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|_| "is not hexadecimal")?;
+        CertificateSerial::new(&bytes)
+            .map(Self)
+            .map_err(|_| "is longer than 20 bytes")
+    }
+}
+
+impl crate::file::reader::FromToml for Seed {
+    const EXPECTED: &'static str = "a private key (32 bytes of base64)";
+
+    fn from_toml(value: &toml::de::DeValue<'_>) -> Result<Self, String> {
+        // The value is a secret, so it stays out of the message.
+        let seed = value.as_str().and_then(|text| text.parse().ok());
+        seed.ok_or_else(|| format!("expected {}", Self::EXPECTED))
+    }
+}
+
+from_toml_text!(SerialText: "a certificate's serial number in hexadecimal");
+
+impl fmt::Debug for PrivateKeyPem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[private key]")
+    }
+}
+
+/// A TOML string.
+pub(super) fn quote(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A TOML array of strings, one a line.
+pub(super) fn list(texts: &[String]) -> String {
+    let lines: String = texts
+        .iter()
+        .map(|text| format!("  {},\n", quote(text)))
+        .collect();
+    if lines.is_empty() {
+        "[]".to_owned()
+    } else {
+        format!("[\n{lines}]")
+    }
+}
