@@ -1,1 +1,12 @@
+//! The host and client agents, and the tunnel between them.
+//!
+//! `outer` speaks to a relay, `tunnel` to the agent at the other end; `host` and `client`
+//! join the two to a local program. `docs/ARCHITECTURE.md` has the map.
+//! Nothing here trusts the relay with anything but delivery.
 
+pub mod backoff;
+pub mod config;
+pub mod message;
+pub mod outer;
+pub mod platform;
+pub mod state;
