@@ -1,0 +1,18 @@
+//! The tunnel: TLS 1.3 from client to host inside a session, bound to the password check.
+//!
+//! Owns the handshake of both ends ([`client::connect`], [`host::accept`]), the password
+//! check, the counters against guessing and the streams. Must never trust a host key that
+//! the password check has not bound, nor let anything but versions, user name and password
+//! messages cross an unbound tunnel. The `io` given to it should have `TCP_NODELAY` set.
+//! Read next: `client.rs` and `host.rs` tell the handshake, `mux/` the streams.
+
+pub mod client;
+mod error;
+mod handle;
+pub mod host;
+pub mod lockout;
+pub mod password;
+pub mod tls;
+
+pub use error::{Step, StreamError, TunnelError};
+pub use handle::{Ended, Stream, Tunnel};
