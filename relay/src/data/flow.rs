@@ -1,0 +1,470 @@
+//! One direction of a session, from its source leg to its sink leg.
+//!
+//! Pure: no I/O, no clock, no allocation. It takes readiness and outcomes, and says what to do next.
+//! It never looks at the other direction. A shell carries out its actions; read `session` next.
+//!
+//! ```text
+//!          EOF confirmed            nothing stored
+//!   Open ────────────────► Draining ───────────────► Shut
+//!          by a plain read            FIN sent
+//! ```
+
+use crate::limits;
+use crate::sys::{Fault, Outcome};
+
+/// How a session's bytes may travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataPath {
+    /// Bulk is spliced, small bursts are copied.
+    #[default]
+    Auto,
+    /// Everything is spliced, as long as there are pipes.
+    Splice,
+    /// Everything is copied.
+    Copy,
+}
+
+/// One direction of a session.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    state: State,
+    source: Source,
+    sink_ready: bool,
+    /// INVARIANT: a source is read only while this is `Nothing`, so bytes never overtake.
+    stored: Stored,
+    path: DataPath,
+    mode: Mode,
+    /// Splices in a row that were not worth their two calls.
+    small_splices: u8,
+    bytes: u64,
+}
+
+/// The next thing to do for a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Read from the source into the shared buffer, at most this many bytes.
+    Recv(usize),
+    /// Write the last so many bytes of the buffer to the sink.
+    Send(usize),
+    /// Splice from the source into an empty pipe.
+    SpliceIn,
+    /// Splice so many bytes out of the pipe into the sink.
+    SpliceOut(usize),
+    /// Send the FIN.
+    ShutSink,
+}
+
+/// Bytes that left the source and have not reached the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Nothing,
+    Buffered(usize),
+    Piped(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Draining,
+    Shut,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    ready: bool,
+    /// Nothing was read since the kernel last said "readable".
+    fresh: bool,
+    /// The kernel announced a FIN or a hang-up: a short read no longer means "drained".
+    hangup: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Copy,
+    Splice,
+    /// A splice found nothing although the kernel had said "readable": a plain read decides.
+    ConfirmBlocked,
+    /// A splice said EOF: a plain read decides.
+    ConfirmEof,
+}
+
+/// What ends the whole session, seen from one flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    Source(Fault),
+    Sink(Fault),
+    UrgentData,
+}
+
+impl Flow {
+    /// A flow whose two legs were joined just now: bytes may lie there already, so both ends count
+    /// as ready until a call says otherwise.
+    pub fn new(path: DataPath) -> Self {
+        Self {
+            state: State::Open,
+            source: Source {
+                ready: true,
+                fresh: true,
+                hangup: false,
+            },
+            sink_ready: true,
+            stored: Stored::Nothing,
+            path,
+            mode: if path == DataPath::Splice {
+                Mode::Splice
+            } else {
+                Mode::Copy
+            },
+            small_splices: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Takes note that the source may have bytes; `hangup` if the kernel announced its end too.
+    pub fn handle_readable(&mut self, hangup: bool) {
+        self.source.ready = true;
+        self.source.fresh = true;
+        self.source.hangup |= hangup;
+    }
+
+    /// Takes note that the sink may have room.
+    pub fn handle_writable(&mut self) {
+        self.sink_ready = true;
+    }
+
+    /// Says what to do now, or `None` if the flow waits or is over.
+    ///
+    /// `copy_max` bounds one plain read, and with it what a stalled sink can leave in user memory.
+    pub fn next(&self, copy_max: usize) -> Option<Action> {
+        match (self.state, self.stored) {
+            (State::Shut, _) => None,
+            (State::Draining, Stored::Nothing) => Some(Action::ShutSink),
+            (_, Stored::Buffered(bytes)) => self.sink_ready.then_some(Action::Send(bytes)),
+            (_, Stored::Piped(bytes)) => self.sink_ready.then_some(Action::SpliceOut(bytes)),
+            // A full sink is backpressure: the source is not read, and the kernel shuts its window.
+            (State::Open, Stored::Nothing) if self.source.ready && self.sink_ready => {
+                Some(match self.mode {
+                    Mode::Splice => Action::SpliceIn,
+                    Mode::Copy | Mode::ConfirmBlocked | Mode::ConfirmEof => Action::Recv(copy_max),
+                })
+            }
+            (State::Open, Stored::Nothing) => None,
+        }
+    }
+
+    /// Takes the outcome of the action that [`Flow::next`] asked for.
+    ///
+    /// # Errors
+    /// The session cannot go on.
+    pub fn handle(&mut self, action: Action, outcome: Outcome) -> Result<(), Broken> {
+        match action {
+            Action::Recv(asked) => self.handle_recv(asked, outcome),
+            Action::SpliceIn => self.handle_splice_in(outcome),
+            Action::Send(_) | Action::SpliceOut(_) => self.handle_written(outcome),
+            Action::ShutSink => self.handle_shut(outcome),
+        }
+    }
+
+    pub fn stored(&self) -> Stored {
+        self.stored
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.state == State::Shut
+    }
+
+    /// Bytes handed to the sink so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn handle_recv(&mut self, asked: usize, outcome: Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Progress(0) => {}
+            Outcome::Progress(_) if self.mode == Mode::ConfirmEof => {
+                return Err(Broken::UrgentData);
+            }
+            Outcome::Progress(bytes) => {
+                self.stored = Stored::Buffered(bytes);
+                self.source.fresh = false;
+                if bytes < asked && !self.source.hangup {
+                    self.source.ready = false;
+                }
+                self.mode = match self.path {
+                    DataPath::Splice => Mode::Splice,
+                    DataPath::Auto if bytes >= limits::SPLICE_ENTER => Mode::Splice,
+                    DataPath::Auto | DataPath::Copy => Mode::Copy,
+                };
+                self.small_splices = 0;
+            }
+            Outcome::Blocked => {
+                self.source.ready = false;
+                self.mode = match self.path {
+                    DataPath::Splice => Mode::Splice,
+                    DataPath::Auto | DataPath::Copy => Mode::Copy,
+                };
+            }
+            Outcome::Eof => self.state = State::Draining,
+            Outcome::Error(fault) => return Err(Broken::Source(fault)),
+        }
+        Ok(())
+    }
+
+    fn handle_splice_in(&mut self, outcome: Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Progress(0) => {}
+            Outcome::Progress(bytes) => {
+                self.stored = Stored::Piped(bytes);
+                self.source.fresh = false;
+                self.judge_splice(bytes);
+            }
+            Outcome::Blocked if self.source.fresh => self.mode = Mode::ConfirmBlocked,
+            Outcome::Blocked => self.source.ready = false,
+            Outcome::Eof => self.mode = Mode::ConfirmEof,
+            // No pipe to be had: this read goes through the buffer, a later one asks again.
+            Outcome::Error(Fault::Resource) => self.mode = Mode::Copy,
+            Outcome::Error(fault) => return Err(Broken::Source(fault)),
+        }
+        Ok(())
+    }
+
+    fn judge_splice(&mut self, bytes: usize) {
+        if bytes >= limits::SPLICE_WORTH || self.path == DataPath::Splice {
+            self.small_splices = 0;
+            return;
+        }
+        self.small_splices += 1;
+        if self.small_splices >= limits::SPLICE_LEAVE_AFTER {
+            self.mode = Mode::Copy;
+            self.small_splices = 0;
+        }
+    }
+
+    fn handle_written(&mut self, outcome: Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Progress(bytes) => {
+                self.stored = self.stored.less(bytes);
+                self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+            }
+            Outcome::Blocked => self.sink_ready = false,
+            Outcome::Eof => return Err(Broken::Sink(Fault::Io)),
+            Outcome::Error(fault) => return Err(Broken::Sink(fault)),
+        }
+        Ok(())
+    }
+
+    fn handle_shut(&mut self, outcome: Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Progress(_) => self.state = State::Shut,
+            Outcome::Blocked | Outcome::Eof => return Err(Broken::Sink(Fault::Io)),
+            Outcome::Error(fault) => return Err(Broken::Sink(fault)),
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn less(self, bytes: usize) -> Self {
+        let rest = |stored: usize| {
+            debug_assert!(bytes <= stored, "more written than was stored");
+            stored.saturating_sub(bytes)
+        };
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Buffered(stored) if rest(stored) > 0 => Self::Buffered(rest(stored)),
+            Self::Piped(stored) if rest(stored) > 0 => Self::Piped(rest(stored)),
+            Self::Buffered(_) | Self::Piped(_) => Self::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COPY_MAX: usize = 64 * 1024;
+
+    /// Does one action, which must be the expected one, and returns what comes next.
+    fn step(flow: &mut Flow, expected: Action, outcome: Outcome) -> Option<Action> {
+        assert_eq!(flow.next(COPY_MAX), Some(expected));
+        flow.handle(expected, outcome).expect("the flow goes on");
+        flow.next(COPY_MAX)
+    }
+
+    fn bulk_flow() -> Flow {
+        let mut flow = Flow::new(DataPath::Auto);
+        step(
+            &mut flow,
+            Action::Recv(COPY_MAX),
+            Outcome::Progress(COPY_MAX),
+        );
+        step(
+            &mut flow,
+            Action::Send(COPY_MAX),
+            Outcome::Progress(COPY_MAX),
+        );
+        assert_eq!(flow.next(COPY_MAX), Some(Action::SpliceIn));
+        flow
+    }
+
+    #[test]
+    fn a_short_read_means_drained() {
+        let mut flow = Flow::new(DataPath::Auto);
+
+        step(&mut flow, Action::Recv(COPY_MAX), Outcome::Progress(100));
+        let next = step(&mut flow, Action::Send(100), Outcome::Progress(100));
+
+        assert_eq!(next, None);
+    }
+
+    #[test]
+    fn a_short_read_after_a_hangup_is_not_the_end() {
+        let mut flow = Flow::new(DataPath::Auto);
+        flow.handle_readable(true);
+
+        step(&mut flow, Action::Recv(COPY_MAX), Outcome::Progress(100));
+        let next = step(&mut flow, Action::Send(100), Outcome::Progress(100));
+        assert_eq!(next, Some(Action::Recv(COPY_MAX)));
+
+        let next = step(&mut flow, Action::Recv(COPY_MAX), Outcome::Eof);
+        assert_eq!(next, Some(Action::ShutSink));
+        assert_eq!(
+            step(&mut flow, Action::ShutSink, Outcome::Progress(0)),
+            None
+        );
+        assert!(flow.is_shut());
+    }
+
+    #[test]
+    fn a_full_sink_keeps_the_source_unread() {
+        let mut flow = Flow::new(DataPath::Auto);
+
+        step(&mut flow, Action::Recv(COPY_MAX), Outcome::Progress(100));
+        step(&mut flow, Action::Send(100), Outcome::Progress(60));
+        assert_eq!(step(&mut flow, Action::Send(40), Outcome::Blocked), None);
+        flow.handle_readable(false);
+        assert_eq!(flow.next(COPY_MAX), None);
+
+        flow.handle_writable();
+        let next = step(&mut flow, Action::Send(40), Outcome::Progress(40));
+        assert_eq!(next, Some(Action::Recv(COPY_MAX)));
+        assert_eq!(flow.bytes(), 100);
+    }
+
+    #[test]
+    fn splice_begins_at_the_measured_size_and_not_one_below() {
+        for (bytes, expected) in [
+            (limits::SPLICE_ENTER - 1, Action::Recv(COPY_MAX)),
+            (limits::SPLICE_ENTER, Action::SpliceIn),
+        ] {
+            let mut flow = Flow::new(DataPath::Auto);
+            step(&mut flow, Action::Recv(COPY_MAX), Outcome::Progress(bytes));
+            step(&mut flow, Action::Send(bytes), Outcome::Progress(bytes));
+            flow.handle_readable(false);
+            assert_eq!(flow.next(COPY_MAX), Some(expected), "after {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn splice_ends_after_three_small_ones_in_a_row() {
+        let small = limits::SPLICE_WORTH - 1;
+        let mut flow = bulk_flow();
+
+        for bytes in [small, small, limits::SPLICE_WORTH, small, small, small] {
+            step(&mut flow, Action::SpliceIn, Outcome::Progress(bytes));
+            step(
+                &mut flow,
+                Action::SpliceOut(bytes),
+                Outcome::Progress(bytes),
+            );
+        }
+
+        assert_eq!(flow.next(COPY_MAX), Some(Action::Recv(COPY_MAX)));
+    }
+
+    #[test]
+    fn an_empty_splice_after_progress_only_clears_readiness() {
+        let mut flow = bulk_flow();
+
+        assert_eq!(step(&mut flow, Action::SpliceIn, Outcome::Blocked), None);
+        flow.handle_readable(false);
+
+        assert_eq!(flow.next(COPY_MAX), Some(Action::SpliceIn));
+    }
+
+    #[test]
+    fn an_empty_splice_right_after_an_event_is_confirmed_by_a_read() {
+        let mut flow = bulk_flow();
+        flow.handle_readable(false);
+
+        let next = step(&mut flow, Action::SpliceIn, Outcome::Blocked);
+        assert_eq!(next, Some(Action::Recv(COPY_MAX)));
+
+        assert_eq!(
+            step(&mut flow, Action::Recv(COPY_MAX), Outcome::Blocked),
+            None
+        );
+    }
+
+    #[test]
+    fn eof_of_a_splice_counts_only_when_a_read_agrees() {
+        let mut honest = bulk_flow();
+        step(&mut honest, Action::SpliceIn, Outcome::Eof);
+        let next = step(&mut honest, Action::Recv(COPY_MAX), Outcome::Eof);
+        assert_eq!(next, Some(Action::ShutSink));
+
+        let mut urgent = bulk_flow();
+        step(&mut urgent, Action::SpliceIn, Outcome::Eof);
+        let result = urgent.handle(Action::Recv(COPY_MAX), Outcome::Progress(1));
+        assert_eq!(result, Err(Broken::UrgentData));
+    }
+
+    #[test]
+    fn without_a_pipe_the_read_goes_through_the_buffer_and_bulk_asks_again() {
+        for path in [DataPath::Auto, DataPath::Splice] {
+            let mut flow = Flow::new(path);
+            if path == DataPath::Auto {
+                flow = bulk_flow();
+            }
+
+            let none = Outcome::Error(Fault::Resource);
+            let next = step(&mut flow, Action::SpliceIn, none);
+            assert_eq!(next, Some(Action::Recv(COPY_MAX)));
+
+            step(
+                &mut flow,
+                Action::Recv(COPY_MAX),
+                Outcome::Progress(COPY_MAX),
+            );
+            let next = step(
+                &mut flow,
+                Action::Send(COPY_MAX),
+                Outcome::Progress(COPY_MAX),
+            );
+            assert_eq!(next, Some(Action::SpliceIn));
+        }
+    }
+
+    #[test]
+    fn a_forced_path_is_kept() {
+        let mut copying = Flow::new(DataPath::Copy);
+        step(
+            &mut copying,
+            Action::Recv(COPY_MAX),
+            Outcome::Progress(COPY_MAX),
+        );
+        let next = step(
+            &mut copying,
+            Action::Send(COPY_MAX),
+            Outcome::Progress(COPY_MAX),
+        );
+        assert_eq!(next, Some(Action::Recv(COPY_MAX)));
+
+        let mut splicing = Flow::new(DataPath::Splice);
+        for _ in 0..10 {
+            step(&mut splicing, Action::SpliceIn, Outcome::Progress(1));
+            step(&mut splicing, Action::SpliceOut(1), Outcome::Progress(1));
+        }
+        assert_eq!(splicing.next(COPY_MAX), Some(Action::SpliceIn));
+    }
+}

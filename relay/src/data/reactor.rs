@@ -1,0 +1,349 @@
+//! THE LOOP of a data worker: poll, note events, take commands, visit sessions, keep time.
+//!
+//! One thread, shared nothing. Must never wait for control, take a lock, or allocate or log per
+//! event. Edge-triggered: a socket is registered once, only a would-block clears readiness, and
+//! what a visit leaves undone goes on the ready list.
+//! Read next: `session` for what a visit decides, `forward` for how it is carried out.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::{Events, Interest, Poll};
+
+use super::SessionEnd;
+use super::budget::{Budget, Caps, Tier};
+use super::flow::DataPath;
+use super::forward::{Forwarder, Sockets, Store, Tools};
+use super::leg::{Both, Leg};
+use super::mailbox::{Command, Inbox, NewSession};
+use super::reason::EndReason;
+use super::seats::Seats;
+use super::session::{LegEvent, Session, Visit};
+use super::sweep::Sweep;
+use super::table::{Key, Table, WAKER};
+use crate::limits;
+use crate::sys::{Fault, socket};
+
+/// One data worker; [`Worker::run`] is its thread.
+pub(super) struct Worker<F> {
+    poll: Poll,
+    inbox: Inbox,
+    /// The mailbox held more than one turn takes.
+    mail_left: bool,
+    /// An order to end all sessions that waits for the mailbox to be empty.
+    end_all: Option<EndReason>,
+    table: Table<Joined>,
+    places: HashMap<u64, Key>,
+    /// Sessions with work left; each at most once, as its `queued` says.
+    ready: VecDeque<Key>,
+    tools: Tools,
+    path: DataPath,
+    budget: Budget,
+    tier: Tier,
+    caps: Caps,
+    sweep: Sweep,
+    seats: Arc<Seats>,
+    ended: F,
+}
+
+/// A table entry: one session with its sockets.
+struct Joined {
+    id: u64,
+    session: Session,
+    sockets: Sockets,
+    stores: Both<Store>,
+    /// The tier that the socket buffers are capped for.
+    tier: Tier,
+    queued: bool,
+}
+
+/// What a worker is made of, apart from its poll and inbox.
+pub(super) struct Share {
+    pub(super) data_path: DataPath,
+    pub(super) budget: Budget,
+    pub(super) pipes_max: usize,
+    pub(super) seats: Arc<Seats>,
+}
+
+impl<F: Fn(SessionEnd)> Worker<F> {
+    pub(super) fn new(poll: Poll, inbox: Inbox, share: Share, ended: F) -> Self {
+        let tier = share.budget.first_tier();
+        Self {
+            poll,
+            tools: Tools::new(share.pipes_max, Arc::clone(&inbox.desk)),
+            inbox,
+            mail_left: false,
+            end_all: None,
+            table: Table::new(),
+            places: HashMap::new(),
+            ready: VecDeque::new(),
+            path: share.data_path,
+            budget: share.budget,
+            tier,
+            caps: share.budget.caps(tier),
+            sweep: Sweep::new(Instant::now()),
+            seats: share.seats,
+            ended,
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(limits::EVENTS_PER_TURN);
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, Some(self.timeout()))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                // Beats stop, and the watchdog restarts the relay.
+                tracing::error!(%error, "Data worker cannot poll and gives up");
+                break;
+            }
+            self.inbox.desk.beat();
+            for event in &events {
+                self.note(event);
+            }
+            self.take_commands();
+            self.visit_ready();
+            self.keep_time(Instant::now());
+            self.tools.counters().set_pipes(&self.tools.pool);
+            if self.inbox.desk.is_stopped() {
+                break;
+            }
+            // Bounded batching belongs here: a sleep of at most `batch_max` after a turn that had
+            // events, so that small messages share the next wake-up.
+        }
+        self.finish();
+    }
+
+    fn timeout(&self) -> Duration {
+        if self.mail_left || !self.ready.is_empty() {
+            Duration::ZERO
+        } else {
+            self.sweep.timeout()
+        }
+    }
+
+    /// Hands an event to its session and puts the session on the ready list.
+    fn note(&mut self, event: &Event) {
+        if event.token() == WAKER {
+            return;
+        }
+        let (key, leg) = Key::of(event.token());
+        let Some(joined) = self.table.get_mut(key) else {
+            self.tools.counters().stale_events.add(1);
+            return;
+        };
+        let fault = event
+            .is_error()
+            .then(|| socket::pending_fault(joined.sockets.get(leg)));
+        joined.session.handle_event(
+            leg,
+            LegEvent {
+                readable: event.is_readable(),
+                writable: event.is_writable() || event.is_write_closed(),
+                hangup: event.is_read_closed(),
+                urgent: event.is_priority(),
+                fault: fault.flatten(),
+            },
+        );
+        enqueue(&mut self.ready, joined, key);
+    }
+
+    /// Takes commands within the budget of a turn; orders follow when the mailbox is empty.
+    fn take_commands(&mut self) {
+        // Looked at before the queue: whatever was handed over before the order is taken first.
+        self.end_all = self.inbox.desk.take_end_all().or(self.end_all);
+        for _ in 0..limits::COMMANDS_PER_TURN {
+            match self.inbox.next() {
+                Some(Command::Join(session)) => self.join(session),
+                Some(Command::End(id, reason)) => self.end(id, reason),
+                None => {
+                    self.mail_left = false;
+                    if let Some(reason) = self.end_all.take() {
+                        self.end_every(reason);
+                    }
+                    return;
+                }
+            }
+        }
+        self.mail_left = true;
+    }
+
+    fn join(&mut self, new: NewSession) {
+        self.tools.counters().joined.add(1);
+        self.retier();
+        let NewSession { id, client, host } = new;
+        match self.admit(id, client, host) {
+            Ok(key) => {
+                self.places.insert(id, key);
+                self.ready.push_back(key);
+            }
+            Err(reason) => self.report(id, reason, Both::default()),
+        }
+    }
+
+    /// Prepares and registers both sockets and makes the table entry.
+    fn admit(&mut self, id: u64, client: OwnedFd, host: OwnedFd) -> Result<Key, EndReason> {
+        let (buffer, tier, path) = (self.caps.socket_buffer, self.tier, self.path);
+        let registry = self.poll.registry();
+        self.table.try_insert(|key| {
+            let enter = |leg: Leg, fd: OwnedFd| {
+                let mut stream = socket::prepare_leg(fd)?;
+                socket::cap_buffers(&stream, buffer)?;
+                let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+                registry.register(&mut stream, key.token(leg), interest)?;
+                Ok(stream)
+            };
+            let failed =
+                |leg: Leg| move |error: io::Error| EndReason::of_fault(leg, Fault::of(&error));
+            Ok(Joined {
+                id,
+                session: Session::new(path),
+                sockets: Sockets {
+                    client: enter(Leg::Client, client).map_err(failed(Leg::Client))?,
+                    host: enter(Leg::Host, host).map_err(failed(Leg::Host))?,
+                },
+                stores: Both::default(),
+                tier,
+                queued: true,
+            })
+        })
+    }
+
+    fn end(&mut self, id: u64, reason: EndReason) {
+        // An unknown session is another worker's, or over already.
+        let Some(key) = self.places.get(&id).copied() else {
+            return;
+        };
+        if let Some(joined) = self.table.get_mut(key) {
+            joined.session.end(reason);
+            enqueue(&mut self.ready, joined, key);
+        }
+    }
+
+    fn end_every(&mut self, reason: EndReason) {
+        let keys: Vec<Key> = self.table.keys().collect();
+        for key in keys {
+            if let Some(joined) = self.table.get_mut(key) {
+                joined.session.end(reason);
+                enqueue(&mut self.ready, joined, key);
+            }
+        }
+    }
+
+    /// Visits every session that was on the ready list when the turn began, once.
+    fn visit_ready(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(joined) = self.table.get_mut(key) else {
+                continue;
+            };
+            joined.queued = false;
+            let mut forwarder = Forwarder {
+                sockets: &joined.sockets,
+                stores: &mut joined.stores,
+                tools: &mut self.tools,
+            };
+            match joined.session.visit(self.caps.copy_max, &mut forwarder) {
+                Visit::Idle => {}
+                Visit::More => enqueue(&mut self.ready, joined, key),
+                Visit::Ended(reason) => self.reap(key, reason),
+            }
+        }
+    }
+
+    /// Frees an ended session and tells control.
+    fn reap(&mut self, key: Key, reason: EndReason) {
+        let Some(mut joined) = self.table.remove(key) else {
+            return;
+        };
+        self.places.remove(&joined.id);
+        for stream in [&mut joined.sockets.client, &mut joined.sockets.host] {
+            if let Err(error) = self.poll.registry().deregister(stream) {
+                // The close that follows does the same, unless somebody kept a duplicate.
+                tracing::debug!(%error, "Could not deregister a leg");
+            }
+            if !reason.is_orderly() {
+                socket::reset_on_close(stream);
+            }
+        }
+        self.tools.discard(joined.stores);
+        drop(joined.sockets);
+        self.report(joined.id, reason, joined.session.bytes());
+    }
+
+    fn report(&mut self, id: u64, reason: EndReason, bytes: Both<u64>) {
+        let counters = self.tools.counters();
+        counters.add_ended(reason);
+        counters.set_pipes(&self.tools.pool);
+        self.inbox.desk.drop_one();
+        self.seats.release();
+        (self.ended)(SessionEnd { id, reason, bytes });
+    }
+
+    fn keep_time(&mut self, now: Instant) {
+        let Some(places) = self.sweep.poll(now, self.table.places()) else {
+            return;
+        };
+        self.tools.pool.retry();
+        self.retier();
+        for place in places {
+            let Some(joined) = self.table.at_mut(place) else {
+                continue;
+            };
+            if joined.tier != self.tier {
+                joined.tier = self.tier;
+                for stream in [&joined.sockets.client, &joined.sockets.host] {
+                    // A dead socket tells by its own event.
+                    let _ = socket::cap_buffers(stream, self.caps.socket_buffer);
+                }
+            }
+        }
+    }
+
+    /// Follows the number of sessions; those that are here already get their new caps by and by.
+    fn retier(&mut self) {
+        let tier = self.budget.next_tier(self.tier, self.seats.taken());
+        if tier != self.tier {
+            self.tier = tier;
+            self.caps = self.budget.caps(tier);
+            self.sweep.start();
+        }
+    }
+
+    /// Ends what is left, what waits in the mailbox included.
+    fn finish(mut self) {
+        while let Some(command) = self.inbox.next() {
+            match command {
+                Command::Join(session) => self.join(session),
+                Command::End(id, reason) => self.end(id, reason),
+            }
+        }
+        self.end_every(EndReason::Shutdown);
+        self.visit_ready();
+    }
+}
+
+fn enqueue(ready: &mut VecDeque<Key>, joined: &mut Joined, key: Key) {
+    if !joined.queued {
+        joined.queued = true;
+        ready.push_back(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let bytes = size_of::<Joined>();
+        assert!(bytes <= 320, "a table entry takes {bytes} bytes");
+    }
+}

@@ -1,0 +1,13 @@
+//! The operating system, as the rest of the relay sees it.
+//!
+//! Contract: every call here is non-blocking, returns an [`Outcome`] or an `io::Error`, and never
+//! shows a raw descriptor to its caller.
+//! Only this folder names nix and socket2, and only [`outcome`] looks at error numbers.
+//! Read next: [`socket`] for what a leg's socket is set to, [`pipe`] for splice.
+
+pub mod outcome;
+pub mod pipe;
+pub mod process;
+pub mod socket;
+
+pub use outcome::{Fault, Outcome};

@@ -1,0 +1,28 @@
+//! Limits of this process as the kernel keeps them.
+
+use std::io;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Raises the limit of open descriptors to what the system lets us have, and returns it.
+///
+/// # Errors
+/// The kernel refused; the old limit stays.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(hard)
+}
+
+/// Counts the descriptors that are open now, for metrics and tests; it reads a directory.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn open_descriptors() -> io::Result<usize> {
+    // The directory being read is one of them.
+    Ok(std::fs::read_dir("/proc/self/fd")?
+        .count()
+        .saturating_sub(1))
+}
