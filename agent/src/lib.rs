@@ -10,3 +10,4 @@ pub mod message;
 pub mod outer;
 pub mod platform;
 pub mod state;
+pub mod tunnel;
