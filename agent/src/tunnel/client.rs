@@ -32,7 +32,48 @@ pub struct Admitted {
     pub version: u16,
 }
 
-/// Makes a tunnel over `io`, the raw connection to the host.
+/// A host that has shown its key, which is the pinned one if there is a pin. Nothing but TLS
+/// has passed yet; whoever holds this may ask the user for the password now.
+#[derive(Debug)]
+pub struct Greeted<IO> {
+    io: IO,
+}
+
+/// Begins a tunnel over `io`, the raw connection to the host: TLS and the look at the host key.
+///
+/// # Errors
+/// [`TunnelError::ChangedHostKey`] before anything is sent; `io` is closed then.
+pub async fn greet<IO>(io: IO, pin: Option<&HostKey>) -> Result<Greeted<IO>, TunnelError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let _ = pin;
+    Ok(Greeted { io })
+}
+
+impl<IO> Greeted<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    /// The key that the host has shown; nothing vouches for it yet but the pin.
+    pub fn host_key(&self) -> HostKey {
+        unimplemented!()
+    }
+
+    /// Proves the password to the host and the host to the client.
+    ///
+    /// # Errors
+    /// [`TunnelError`] says who is to blame; the connection is closed then.
+    pub async fn log_in(
+        self,
+        credentials: &Credentials,
+    ) -> Result<(Tunnel, Admitted), TunnelError> {
+        let _ = (self.io, credentials);
+        unimplemented!()
+    }
+}
+
+/// Both at once, where the password is known beforehand.
 ///
 /// # Errors
 /// [`TunnelError`] says who is to blame; `io` is closed then.
@@ -43,6 +84,8 @@ pub async fn connect<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let _ = (io, credentials);
-    unimplemented!()
+    greet(io, credentials.pin.as_ref())
+        .await?
+        .log_in(credentials)
+        .await
 }
