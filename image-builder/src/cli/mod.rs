@@ -1,0 +1,173 @@
+//! The command line: one file a command, and what they share.
+//!
+//! Each command says what it wrote and what to do next; errors say what to do about them.
+//! Texts go to a writer that the caller gives, so that tests can read them.
+
+mod ca_roll;
+mod deployment_init;
+mod entry;
+mod node_add;
+mod node_file;
+mod node_list;
+mod node_renew;
+mod node_revoke;
+mod passphrase;
+mod time;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+
+use crate::deployment::Deployment;
+use crate::deployment::key::Protection;
+
+use self::passphrase::Passphrase;
+
+/// EX_USAGE of sysexits.h.
+const EXIT_USAGE: u8 = 64;
+const FOLDER_VARIABLE: &str = "TASUKI_DEPLOYMENT";
+const FOLDER_DEFAULT: &str = "deployment";
+
+/// Everything an operator types: makes a deployment, its boards, and the entry file for its agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tasuki",
+    version,
+    after_help = "A lone board from nothing:\n  \
+        tasuki deployment init --name \"Example Office\"\n  \
+        tasuki node add tokyo-1 --address relay.example.jp:443 --lone\n  \
+        tasuki entry"
+)]
+struct Arguments {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Shared {
+    /// The deployment's folder [default: $TASUKI_DEPLOYMENT, or ./deployment]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    deployment: Option<PathBuf>,
+    /// Read the passphrase of the keys from this file descriptor instead of asking
+    #[arg(long, global = true, value_name = "N")]
+    passphrase_fd: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The deployment itself
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
+    /// Boards: add, renew, revoke, list
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Write the entry file that the agents need
+    Entry(entry::Arguments),
+    /// The certificate authority
+    #[command(subcommand)]
+    Ca(CaCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum DeploymentCommand {
+    /// Make a deployment: CA, registrar key, deployment key
+    Init(deployment_init::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    /// Add a board and write its node file
+    Add(node_add::Arguments),
+    /// Give a board a new key and certificate
+    Renew(node_renew::Arguments),
+    /// Revoke all certificates of a stolen or retired board
+    Revoke(node_revoke::Arguments),
+    /// Show all boards
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum CaCommand {
+    /// Replace the CA without cutting anybody off
+    Roll(ca_roll::Arguments),
+}
+
+/// What every command works with.
+struct Context<'w> {
+    folder: PathBuf,
+    passphrase: Passphrase,
+    now: Timestamp,
+    out: &'w mut dyn Write,
+}
+
+impl Context<'_> {
+    fn open(&self) -> Result<Deployment> {
+        Ok(Deployment::open(&self.folder)?)
+    }
+
+    /// How to read the deployment's keys; asks for the passphrase if they need one.
+    fn unlock(&self, deployment: &Deployment) -> Result<Protection> {
+        if deployment.record().encrypted_keys {
+            self.passphrase.known()
+        } else {
+            Ok(Protection::Permissions)
+        }
+    }
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    match run(std::env::args_os(), &mut io::stdout().lock()) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(io::stderr(), "tasuki: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command; `out` gets what it has to say.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Result<ExitCode> {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            error.print()?;
+            return Ok(ExitCode::from(if error.use_stderr() {
+                EXIT_USAGE
+            } else {
+                0
+            }));
+        }
+    };
+    let Arguments { shared, command } = arguments;
+    let folder = shared
+        .deployment
+        .or_else(|| std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from))
+        .unwrap_or_else(|| FOLDER_DEFAULT.into());
+    let mut context = Context {
+        folder,
+        passphrase: Passphrase::new(shared.passphrase_fd),
+        now: time::now(),
+        out,
+    };
+    let context = &mut context;
+    match command {
+        Command::Deployment(DeploymentCommand::Init(init)) => deployment_init::run(init, context),
+        Command::Node(NodeCommand::Add(add)) => node_add::run(add, context),
+        Command::Node(NodeCommand::Renew(renew)) => node_renew::run(renew, context),
+        Command::Node(NodeCommand::Revoke(revoke)) => node_revoke::run(revoke, context),
+        Command::Node(NodeCommand::List) => node_list::run(context),
+        Command::Entry(entry) => entry::run(entry, context),
+        Command::Ca(CaCommand::Roll(roll)) => ca_roll::run(roll, context),
+    }?;
+    context.out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
