@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
+/// A value as it stands in the file.
+pub use toml::de::DeValue;
 
 /// One mistake in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -311,7 +313,7 @@ macro_rules! from_toml_text {
         impl $crate::file::reader::FromToml for $type {
             const EXPECTED: &'static str = $expected;
 
-            fn from_toml(value: &toml::de::DeValue<'_>) -> Result<Self, String> {
+            fn from_toml(value: &$crate::file::reader::DeValue<'_>) -> Result<Self, String> {
                 let text = value
                     .as_str()
                     .ok_or_else(|| format!("expected {}, found {}", $expected, value.type_str()))?;

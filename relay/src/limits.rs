@@ -1,0 +1,290 @@
+//! Every bound of the daemon, in one place, with its reason.
+//!
+//! A number that limits memory, work or time belongs here and nowhere else.
+//! Read next: [`crate::data`] for who keeps the first group.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+// ---- Data plane: how much ----
+
+/// Sessions on one board. A 1 GbE port gives each of them 465 kbit/s at that point.
+pub const SESSIONS_MAX: usize = 2_000;
+
+/// Kernel memory for socket buffers, pipes and parked legs together, on a board with 1 GB.
+/// The kernel's own TCP limit is about 93 MB there and prunes everybody beyond it; user memory,
+/// TLS state and the socket structures (8.5 KB a session) come on top.
+pub const MEMORY_BUDGET: usize = 128 * 1024 * 1024;
+
+/// Largest `SO_RCVBUF` and `SO_SNDBUF` of a joined leg: 20 Mbit/s over 100 ms.
+pub const SOCKET_BUFFER_MAX: usize = 256 * 1024;
+
+/// Smallest one that still carries a few full packets. A budget that cannot give this much to
+/// `sessions_max` sessions is refused at the start.
+pub const SOCKET_BUFFER_MIN: usize = 4 * 1024;
+
+/// Receive buffer of a leg that waits for its partner.
+pub const PARKED_RECEIVE_BUFFER: usize = 16 * 1024;
+
+/// Legs that may wait for their partner at a time.
+pub const PARKED_LEGS_MAX: usize = 512;
+
+/// Kernel memory of one parked leg with its receive buffer full: 27 KB were measured.
+pub const PARKED_LEG_BYTES: usize = 28 * 1024;
+
+/// The buffer that all sessions of a worker share for small bursts; also the longest single read.
+pub const COPY_BUFFER: usize = 64 * 1024;
+
+/// Bytes of one pipe: 64 slots. 16 slots (64 KiB) cost 1.7 times the CPU per byte.
+pub const PIPE_BYTES: usize = 256 * 1024;
+
+/// Pipes of all workers together: 16 MiB of the budget, a quarter of what the kernel allows to an
+/// unprivileged user. Beyond it, bulk is copied.
+pub const PIPES: usize = 64;
+
+// ---- Data plane: splice or copy ----
+
+/// A read of at least this many bytes says that bulk is under way: splice the next one.
+pub const SPLICE_ENTER: usize = 16 * 1024;
+
+/// A splice of fewer bytes than this was not worth its two calls.
+pub const SPLICE_WORTH: usize = 8 * 1024;
+
+/// So many of those in a row, and the flow goes back to copying.
+pub const SPLICE_LEAVE_AFTER: u8 = 3;
+
+// ---- Data plane: work for one turn of the loop ----
+
+/// Reads of one session before the next session has its turn.
+pub const ROUNDS_PER_VISIT: usize = 16;
+
+/// Calls within a round: one read and the writes that empty it again.
+pub const STEPS_PER_ROUND: usize = 4;
+
+/// Events taken from the kernel at a time.
+pub const EVENTS_PER_TURN: usize = 1_024;
+
+/// Commands a worker's mailbox holds. When it is full, control is told no and decides.
+pub const MAILBOX_LEN: usize = 256;
+
+/// Commands taken from the mailbox at a time: a join costs some 25 system calls.
+pub const COMMANDS_PER_TURN: usize = 16;
+
+/// Sessions whose buffer caps are changed at a time.
+pub const SWEEP_PER_TURN: usize = 32;
+
+// ---- Data plane: time ----
+
+/// An idle worker wakes this often, so that the watchdog can tell idle from stuck.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// Pause between two parts of a sweep over the buffer caps.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(50);
+
+/// Silence on a leg before the kernel asks whether the peer is there.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// Time between two such questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Unanswered questions that make a peer dead (`USER_TIMEOUT` overrides it, and agrees).
+pub const KEEPALIVE_RETRIES: u32 = 4;
+
+/// Sent bytes that stay unacknowledged, or a window that stays shut, for this long end a session.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Bytes that may wait unsent in a socket: more would only add delay before a fresh screen update.
+pub const NOTSENT_LOWAT: u32 = 128 * 1024;
+
+// ---- Configuration: defaults and bounds of what an operator may turn ----
+
+/// Data workers. Beyond this a single 1 GbE port has nothing for them to do.
+pub const WORKERS_MAX: usize = 16;
+
+/// Addresses that the relay listens on.
+pub const LISTENERS_MAX: usize = 16;
+
+/// Ranges of addresses that an operator turns away; they are looked through one by one.
+pub const BARS_MAX: usize = 1_024;
+
+/// Hosts linked to one board: 5,000 idle ones beside those in session (R5).
+pub const HOSTS_MAX: usize = 7_000;
+
+/// Connections at a time from one address that have not proven a host key.
+/// An office with a thousand PCs behind one address comes back within minutes all the same:
+/// a proven host leaves the count.
+pub const UNPROVEN_PER_ADDRESS: usize = 512;
+
+/// New computer IDs a day from one range of addresses: an office enrols a thousand PCs in a day.
+pub const CLAIMS_PER_RANGE: u32 = 1_000;
+
+/// How long a relay that is told to stop waits for its sessions.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What may be asked for instead, by configuration and by `drain --deadline`.
+pub const DRAIN_DEADLINES: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(24 * 3_600);
+
+/// How often a host pings. Home routers forget an idle connection after a minute or more.
+pub const PING_INTERVAL: Duration = Duration::from_secs(25);
+
+/// What may be asked for instead.
+pub const PING_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
+
+/// Longest path of a Unix socket (`unix(7)`), without the zero at its end.
+pub const SOCKET_PATH_MAX: usize = 107;
+
+// ---- Registrar ----
+
+/// Computer IDs that one board's registrar hands out: ten times what it can serve.
+/// All of them are kept in memory, at some 400 bytes each.
+pub const CLAIMS_MAX: usize = 65_536;
+
+/// Ranges of addresses whose new IDs are counted at a time; beyond it no range gets a first one.
+pub const CLAIM_RANGES_MAX: usize = 4_096;
+
+/// A name that its host gave up is kept for that host this long.
+pub const NAME_REST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// A board list is signed anew when this much of its day is gone.
+pub const BOARD_LIST_RENEWAL: Duration = Duration::from_secs(12 * 3_600);
+
+/// Pause before a store that failed is opened again.
+pub const STORE_RETRY: Duration = Duration::from_secs(10);
+
+/// Cache of the store. Everything is in memory already, so it only has to serve the writes.
+pub const STORE_CACHE: usize = 1024 * 1024;
+
+/// Time between two looks at the board list's age and at claims not yet on the disk.
+pub const REGISTRAR_TICK: Duration = Duration::from_secs(10);
+
+// ---- Operator: admin socket and metrics ----
+
+/// Connections to the admin socket, and to the metrics listener, at a time.
+pub const OPERATOR_CONNECTIONS: usize = 8;
+
+/// Longest request line on the admin socket.
+pub const ADMIN_REQUEST_MAX: u64 = 4 * 1024;
+
+/// An operator's program that says or reads nothing for this long is given up.
+pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);
+
+// ---- Control plane: outer TLS ----
+
+/// Longest record of a handshake: a ClientHello with a hybrid key share and a resumption ticket
+/// has some 2.5 KB.
+pub const HANDSHAKE_RECORD_MAX: usize = 4 * 1024;
+
+/// Bytes of a peer's whole handshake, a host's certificate included.
+pub const HANDSHAKE_BYTES_MAX: usize = 12 * 1024;
+
+/// Longest record after it: one frame, its content type and tag, and a little padding.
+pub const FRAME_RECORD_MAX: usize = protocol::outer::FRAME_MAX + 256;
+
+/// A host's self-signed certificate; the agent's has some 300 bytes.
+pub const HOST_CERTIFICATE_MAX: usize = 1024;
+
+// ---- Control plane: connections ----
+
+/// Connections that the kernel may keep for us until we accept them.
+pub const BACKLOG: i32 = 1_024;
+
+/// `SO_SNDBUF` of a connection before it is joined: a stalled link holds no more than this.
+pub const CONTROL_SEND_BUFFER: usize = 32 * 1024;
+
+/// Descriptors kept for pipes, store, admin socket and metrics; the rest is for connections.
+pub const DESCRIPTORS_RESERVED: usize = 256;
+
+/// Accepting stops at the descriptor limit, and goes on when this share (one in so many) is free.
+pub const DESCRIPTORS_HYSTERESIS: usize = 16;
+
+/// Pause before the next look when nothing may be accepted, or the kernel could not.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Time for a connection from its first byte to the end of its TLS handshake.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time from there to its first frame.
+pub const FIRST_FRAME_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Time for a peer to take what we write: one frame, or a whole board list.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Unread bytes that are thrown away so that a refusal is not lost by a reset, and time for it.
+pub const LINGER_BYTES: usize = 64 * 1024;
+pub const LINGER_DEADLINE: Duration = Duration::from_secs(2);
+
+// ---- Control plane: admission ----
+
+/// Connections at a time that have proven nothing yet, of all addresses together.
+pub const UNPROVEN_MAX: usize = 1_024;
+
+/// A connection this young is never closed to make room. Beyond some 2,000 slow attempts a second
+/// from one address, new ones from there are closed instead.
+pub const UNPROVEN_GRACE: Duration = Duration::from_millis(250);
+
+/// Sources of failed attempts that are remembered at a time, in sets of [`SOURCES_PER_SET`].
+pub const SOURCE_SETS: usize = 1_024;
+pub const SOURCES_PER_SET: usize = 4;
+
+/// Failed handshakes from one address: how many a second, and how many at once. Beyond it some
+/// connections from there are closed before they cost a key exchange, three of four at most.
+pub const HANDSHAKE_FAILURES: (u32, u32) = (500, 4_000);
+
+/// Look-ups from one address that found nobody. Beyond it the answer no longer tells why.
+pub const FAILED_LOOKUPS: (u32, u32) = (20, 600);
+
+/// Wrong tickets from one address; they are 128 random bits, so this is only for the log.
+pub const WRONG_TICKETS: (u32, u32) = (10, 100);
+
+/// A /48 of IPv6 may fail so many times as often as a single address or /64.
+pub const WIDE_FACTOR: u32 = 4;
+
+// ---- Control plane: links ----
+
+/// Invites and probes that wait until a link has written what came before.
+pub const LINK_QUEUE_LEN: usize = 16;
+
+/// Frames of one host: how many a second, and how many at once. Pings and declines are few.
+pub const LINK_FRAMES: (u32, u32) = (20, 200);
+
+/// Intervals without a frame after which a link has ended.
+pub const SILENT_INTERVALS: u32 = 3;
+
+/// Time for a link to answer when another machine shows the same host key.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Questions to one link that may be open at a time.
+pub const PROBES_PER_LINK: usize = 4;
+
+/// Threads that verify claims and write the store; a claim costs a signature check.
+pub const REGISTRATIONS_AT_ONCE: usize = 4;
+
+/// Time between two looks whether the registrar has signed a new board list.
+pub const BOARD_LIST_POLL: Duration = Duration::from_secs(1);
+
+// ---- Control plane: legs ----
+
+/// Time that a parked leg waits for the host: strangers less than clients that were here before.
+pub const PARK_UNTAGGED: Duration = Duration::from_secs(6);
+pub const PARK_TAGGED: Duration = Duration::from_secs(10);
+
+/// Parked legs (one in so many) that only clients with a return tag may use.
+pub const PARKED_FOR_TAGGED: usize = 4;
+
+/// Callers of one host that may wait for it at a time, without and with a return tag.
+pub const INVITES_UNTAGGED: usize = 4;
+pub const INVITES_TAGGED: usize = 8;
+
+/// Tickets that are remembered after their time, to tell a late one from a guess.
+pub const TICKETS_REMEMBERED: usize = 1_024;
+
+/// How soon to come back when a board or a host is busy.
+pub const RETRY_SOON: Duration = Duration::from_secs(3);
+
+/// Time for both agents to take `Joined`.
+pub const JOINED_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Time for connections to say good-bye when the relay stops.
+pub const FAREWELL_DEADLINE: Duration = Duration::from_secs(2);
