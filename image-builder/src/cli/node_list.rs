@@ -34,10 +34,15 @@ pub(super) fn run(context: &mut Context<'_>) -> Result<()> {
             .collect();
         writeln!(context.out, "{}", line.trim_end())?;
     }
-    for node in record.live_nodes() {
-        if days_left(node, context.now) < time::SOON_DAYS {
-            writeln!(context.out, "\nRenew soon: tasuki node renew {}", node.name)?;
+    let now = context.now;
+    let due = record
+        .live_nodes()
+        .filter(|node| days_left(node, now) < time::SOON_DAYS);
+    for (index, node) in due.enumerate() {
+        if index == 0 {
+            writeln!(context.out, "\nRenew soon:")?;
         }
+        writeln!(context.out, "  tasuki node renew {}", node.name)?;
     }
     Ok(())
 }

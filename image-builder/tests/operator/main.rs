@@ -1,0 +1,7 @@
+//! The program `tasuki` as an operator runs it, in folders of its own.
+
+mod interruption;
+mod life;
+mod lone_board;
+mod secrets;
+mod shell;
