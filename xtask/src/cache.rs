@@ -1,0 +1,66 @@
+//! What outlives a build: cargo tools, each under a folder named by its exact version.
+//!
+//! It is `$XDG_CACHE_HOME/tasuki`, and may be deleted at any time.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::exec::Shell;
+use crate::report;
+
+const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
+
+/// A program from crates.io that the checks need.
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+}
+
+impl Tool {
+    /// The folder that holds the program, which is built first when it is not there yet.
+    pub(crate) fn folder(&self, shell: &Shell) -> Result<PathBuf> {
+        let tools = home()?.join("tools");
+        let root = tools.join(format!("{}-{}", self.name, self.version));
+        if !root.exists() {
+            report::say(&format!("building {} {}, once", self.name, self.version));
+            self.install(shell, &tools, &root)?;
+        }
+        Ok(root.join("bin"))
+    }
+
+    /// Builds beside the final place and renames, so that a folder there is always complete.
+    fn install(&self, shell: &Shell, tools: &Path, root: &Path) -> Result<()> {
+        fs::create_dir_all(tools).with_context(|| format!("cannot make {}", tools.display()))?;
+        let partial = tempfile::tempdir_in(tools)?;
+        let target = partial.path().join("target");
+        shell
+            .call("cargo")
+            .args(["install", "--quiet", "--locked", "--version"])
+            .arg(format!("={}", self.version))
+            .arg("--root")
+            .arg(partial.path())
+            .arg(self.name)
+            .env("CARGO_TARGET_DIR", &target)
+            // These tools run for seconds: minutes of optimising would never pay.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .run(INSTALL_LIMIT)?;
+        fs::remove_dir_all(&target)?;
+        fs::rename(partial.path(), root).context("cannot move the finished tool into place")?;
+        Ok(())
+    }
+}
+
+fn home() -> Result<PathBuf> {
+    let base = match env::var_os("XDG_CACHE_HOME") {
+        Some(folder) if Path::new(&folder).is_absolute() => PathBuf::from(folder),
+        _ => PathBuf::from(env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
+            .join(".cache"),
+    };
+    Ok(base.join("tasuki"))
+}

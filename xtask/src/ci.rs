@@ -1,0 +1,196 @@
+//! `cargo xtask ci`: every check that a commit has to pass, what fails fastest first.
+//!
+//! `.ci/run` calls this and nothing else, so a developer sees what the machine will see.
+//! The list of advisories is not asked for: it lies outside the package registries.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::cache::Tool;
+use crate::debian::{self, Consent};
+use crate::exec::{Call, Shell};
+use crate::report::{self, Steps};
+use crate::{demo, tidy};
+
+/// No single program may hold up a machine for longer.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+const CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// List the steps and run none.
+    #[arg(long)]
+    list: bool,
+    /// Run one step only.
+    #[arg(long, value_name = "STEP")]
+    only: Option<String>,
+    /// Install missing Debian packages without asking; so does the environment variable CI.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What every step works on.
+struct Tree<'a> {
+    shell: &'a Shell,
+    root: &'a Path,
+    consent: Consent,
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    work: fn(&Tree<'_>) -> Result<()>,
+}
+
+const STEPS: [Step; 8] = [
+    Step {
+        name: "packages",
+        what: "Debian packages that tests and demo need",
+        work: packages,
+    },
+    Step {
+        name: "tidy",
+        what: "rules about the tree",
+        work: tidy,
+    },
+    Step {
+        name: "fmt",
+        what: "formatting",
+        work: fmt,
+    },
+    Step {
+        name: "clippy",
+        what: "lints, warnings denied",
+        work: clippy,
+    },
+    Step {
+        name: "doc",
+        what: "documentation, warnings denied",
+        work: doc,
+    },
+    Step {
+        name: "deny",
+        what: "licences, sources and duplicates",
+        work: deny,
+    },
+    Step {
+        name: "test",
+        what: "all tests, end-to-end ones included",
+        work: test,
+    },
+    Step {
+        name: "demo",
+        what: "a desktop through the relay",
+        work: demo,
+    },
+];
+
+pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
+    if options.list {
+        for step in &STEPS {
+            report::say(&format!("{:<10} {}", step.name, step.what));
+        }
+        return Ok(());
+    }
+    let chosen: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| options.only.as_deref().is_none_or(|name| name == step.name))
+        .collect();
+    if chosen.is_empty() {
+        bail!("there is no such step; see cargo xtask ci --list");
+    }
+    let tree = Tree {
+        shell,
+        root,
+        consent: Consent::new(options.yes),
+    };
+    let mut steps = Steps::default();
+    for (index, step) in chosen.iter().enumerate() {
+        if let Err(error) = steps.loud(step.name, || (step.work)(&tree)) {
+            let rest: Vec<_> = chosen
+                .iter()
+                .skip(index + 1)
+                .map(|step| step.name)
+                .collect();
+            steps.table(&rest);
+            return Err(error.context(format!("{} failed", step.name)));
+        }
+    }
+    steps.table(&[]);
+    Ok(())
+}
+
+fn packages(tree: &Tree<'_>) -> Result<()> {
+    debian::provide(tree.shell, &demo::PACKAGES, tree.consent)
+}
+
+fn tidy(tree: &Tree<'_>) -> Result<()> {
+    tidy::run(tree.shell, tree.root)
+}
+
+fn fmt(tree: &Tree<'_>) -> Result<()> {
+    cargo(tree, &["fmt", "--all", "--check"]).run(LIMIT)
+}
+
+fn clippy(tree: &Tree<'_>) -> Result<()> {
+    let words = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+    ];
+    cargo(tree, &words)
+        .args(["--", "-D", "warnings"])
+        .run(LIMIT)
+}
+
+fn doc(tree: &Tree<'_>) -> Result<()> {
+    let words = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ];
+    cargo(tree, &words)
+        .args(["--locked", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run(LIMIT)
+}
+
+fn deny(tree: &Tree<'_>) -> Result<()> {
+    let folder = CARGO_DENY
+        .folder(tree.shell)
+        .context("cargo-deny is not there")?;
+    tree.shell
+        .call(folder.join("cargo-deny"))
+        .args(["--workspace", "--locked", "check", "--hide-inclusion-graph"])
+        .args(["licenses", "sources", "bans"])
+        .dir(tree.root)
+        .run(LIMIT)
+}
+
+fn test(tree: &Tree<'_>) -> Result<()> {
+    // The end-to-end tests start the programs, which `cargo test` alone would not all build.
+    cargo(
+        tree,
+        &["build", "--workspace", "--bins", "--locked", "--quiet"],
+    )
+    .run(LIMIT)?;
+    cargo(tree, &["test", "--workspace", "--locked", "--quiet"]).run(LIMIT)
+}
+
+fn demo(tree: &Tree<'_>) -> Result<()> {
+    demo::check(tree.shell, tree.root)
+}
+
+fn cargo<'a>(tree: &Tree<'a>, words: &[&str]) -> Call<'a> {
+    tree.shell.call("cargo").args(words).dir(tree.root)
+}

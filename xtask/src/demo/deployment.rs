@@ -1,0 +1,192 @@
+//! A whole deployment of Tasuki on loopback: operator's files, relay, host, client.
+//!
+//! Every program is used as a person uses it: by its command line, its files and its status.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::exec::Call;
+
+use super::desktop::{Desktop, Screen};
+use super::pattern::{HEIGHT, WIDTH};
+use super::stage::Stage;
+
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// The computer ID of the demo's office PC.
+const COMPUTER: &str = "demo-office-pc";
+
+/// Where the product's programs were built.
+pub(super) struct Programs {
+    pub(super) folder: PathBuf,
+}
+
+impl Programs {
+    fn call<'a>(&self, stage: &Stage<'a>, name: &str) -> Call<'a> {
+        stage.call(self.folder.join(name))
+    }
+}
+
+/// The operator's part: what `tasuki` makes before anything runs.
+pub(super) struct Deployment {
+    programs: Programs,
+    relay_port: u16,
+    node_file: PathBuf,
+    entry_file: PathBuf,
+    password: String,
+}
+
+impl Deployment {
+    pub(super) fn make(stage: &mut Stage<'_>, programs: Programs) -> Result<Self> {
+        let folder = stage.path("deployment");
+        let this = Self {
+            relay_port: stage.free_port()?,
+            node_file: stage.path("node.toml"),
+            entry_file: stage.path("tasuki-entry.toml"),
+            password: password()?,
+            programs,
+        };
+        let tasuki = |words: &[&str]| {
+            this.programs
+                .call(stage, "tasuki")
+                .args(words)
+                .arg("--deployment")
+                .arg(&folder)
+        };
+        tasuki(&[
+            "deployment",
+            "init",
+            "--name",
+            "Tasuki demo",
+            "--no-passphrase",
+        ])
+        .output(COMMAND_LIMIT)?;
+        let address = format!("127.0.0.1:{}", this.relay_port);
+        tasuki(&[
+            "node",
+            "add",
+            "demo-board",
+            "--address",
+            &address,
+            "--lone",
+            "--out",
+        ])
+        .arg(&this.node_file)
+        .output(COMMAND_LIMIT)?;
+        tasuki(&["entry", "--out"])
+            .arg(&this.entry_file)
+            .output(COMMAND_LIMIT)?;
+        Ok(this)
+    }
+
+    pub(super) fn start_relay(&self, stage: &mut Stage<'_>) -> Result<()> {
+        let socket = stage.path("relay.sock");
+        let state = stage.path("relay");
+        fs::create_dir(&state)?;
+        let metrics_port = stage.free_port()?;
+        let mut settings = toml::Table::new();
+        settings.insert("node_file".to_owned(), text(&self.node_file)?);
+        let listen = format!("127.0.0.1:{}", self.relay_port);
+        settings.insert("listen".to_owned(), vec![listen].into());
+        settings.insert("state_dir".to_owned(), text(&state)?);
+        settings.insert("control_socket".to_owned(), text(&socket)?);
+        settings.insert(
+            "metrics_listen".to_owned(),
+            format!("127.0.0.1:{metrics_port}").into(),
+        );
+        let config = stage.write("relay.toml", &settings.to_string())?;
+
+        self.relay(stage, "check-config")
+            .arg("--config")
+            .arg(&config)
+            .output(COMMAND_LIMIT)?;
+        let run = self.relay(stage, "run").arg("--config").arg(&config);
+        stage.start("tasuki-relay", run)?;
+        stage.wait_for("the relay", READY_LIMIT, |stage| {
+            let status = self
+                .relay(stage, "status")
+                .arg("--json")
+                .arg("--socket")
+                .arg(&socket);
+            Ok(status.finish(COMMAND_LIMIT)?.status.success().then_some(()))
+        })
+    }
+
+    pub(super) fn start_host(&self, stage: &mut Stage<'_>, desktop: &Desktop) -> Result<()> {
+        let state = stage.path("office-pc");
+        self.host(stage, &state)
+            .args(["init", "--id", COMPUTER, "--entry"])
+            .arg(&self.entry_file)
+            .output(COMMAND_LIMIT)?;
+        self.host(stage, &state)
+            .args(["set-password", "--password-fd", "0"])
+            .line_on_stdin(&self.password)
+            .output(COMMAND_LIMIT)?;
+        let target = format!("target = \"127.0.0.1:{}\"\n", desktop.rdp_port);
+        let settings = state.join("host").join("host.toml");
+        fs::write(&settings, target)
+            .with_context(|| format!("cannot write {}", settings.display()))?;
+        let run = self.host(stage, &state).arg("run");
+        stage.start("tasuki-host", run)?;
+        stage.wait_for("the host's link to the relay", READY_LIMIT, |stage| {
+            let status = self.host(stage, &state).args(["status", "--json"]);
+            let answer = status.finish(COMMAND_LIMIT)?;
+            Ok((answer.status.success() && is_online(&answer.stdout)).then_some(()))
+        })
+    }
+
+    /// Starts the client, which starts FreeRDP on the home PC's screen.
+    pub(super) fn start_client(&self, stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
+        let client = self
+            .programs
+            .call(stage, "tasuki-client")
+            .env("DISPLAY", &screen.display)
+            .arg("--state")
+            .arg(stage.path("home-pc"))
+            .args(["connect", COMPUTER, "--password-fd", "0", "--entry"])
+            .arg(&self.entry_file)
+            .args(["--", "/u:demo", "/p:demo", "/sec:tls", "/cert:ignore"])
+            .arg(format!("/size:{WIDTH}x{HEIGHT}"))
+            .line_on_stdin(&self.password);
+        stage.start("tasuki-client", client)
+    }
+
+    fn relay<'a>(&self, stage: &Stage<'a>, command: &str) -> Call<'a> {
+        self.programs.call(stage, "tasuki-relay").arg(command)
+    }
+
+    fn host<'a>(&self, stage: &Stage<'a>, state: &Path) -> Call<'a> {
+        self.programs
+            .call(stage, "tasuki-host")
+            .arg("--state")
+            .arg(state)
+    }
+}
+
+fn text(path: &Path) -> Result<toml::Value> {
+    let path = path
+        .to_str()
+        .context("the temporary folder's name is not Unicode")?;
+    Ok(path.into())
+}
+
+/// Whether a host's status says that its link stands.
+fn is_online(status: &str) -> bool {
+    let status: serde_json::Value = serde_json::from_str(status).unwrap_or_default();
+    status.get("online") == Some(&serde_json::Value::Bool(true))
+}
+
+/// A password for this run only, of the kinds of characters that a host demands.
+fn password() -> Result<String> {
+    let mut bytes = [0; 12];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("no randomness from the system")?;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("Demo-{digits}"))
+}

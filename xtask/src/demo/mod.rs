@@ -1,0 +1,264 @@
+//! `cargo xtask demo`: somebody at home sees the office desktop through a relay that cannot read it.
+//!
+//! Everything is real and on loopback: an xrdp desktop, a deployment, relay, host, client, FreeRDP.
+//! The proof is a picture of the home PC's screen that shows this run's wallpaper.
+//! Read next: `stage` for what is put on the machine and how it goes away, `desktop` and
+//! `deployment` for the two halves, `pattern` for the proof.
+
+mod deployment;
+mod desktop;
+mod pattern;
+mod picture;
+mod stage;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::debian::{self, Consent, Package};
+use crate::exec::{Shell, Stopped};
+use crate::report::{self, Steps};
+
+use self::deployment::{Deployment, Programs};
+use self::desktop::{Desktop, Screen};
+use self::pattern::Pattern;
+use self::picture::Picture;
+use self::stage::Stage;
+
+const BUILD_LIMIT: Duration = Duration::from_secs(3600);
+const PICTURE_LIMIT: Duration = Duration::from_secs(40);
+
+/// How long the picture has to stay the same before it is taken: windows appear one by one.
+const SETTLED: Duration = Duration::from_millis(400);
+
+pub(crate) const PACKAGES: [Package; 9] = [
+    Package {
+        name: "xrdp",
+        purpose: "the RDP server of the office PC",
+    },
+    Package {
+        name: "tigervnc-standalone-server",
+        purpose: "the office PC's screen",
+    },
+    Package {
+        name: "jwm",
+        purpose: "its window manager",
+    },
+    Package {
+        name: "x11-apps",
+        purpose: "its clock",
+    },
+    Package {
+        name: "x11-xserver-utils",
+        purpose: "its wallpaper",
+    },
+    Package {
+        name: "xterm",
+        purpose: "its window",
+    },
+    Package {
+        name: "fonts-dejavu-core",
+        purpose: "its letters",
+    },
+    Package {
+        name: "freerdp2-x11",
+        purpose: "the home PC's RDP client",
+    },
+    Package {
+        name: "xvfb",
+        purpose: "the home PC's screen",
+    },
+];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Install missing Debian packages without asking; so does the environment variable CI.
+    #[arg(long)]
+    yes: bool,
+    /// Leave everything running, and say how to look at it.
+    #[arg(long)]
+    keep: bool,
+    /// Stop what an earlier run with --keep left running.
+    #[arg(long, conflicts_with_all = ["yes", "keep"])]
+    stop: bool,
+}
+
+pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
+    let demo = root.join("target/demo");
+    if options.stop {
+        let stopped = stage::strike(&demo)?;
+        report::say(if stopped {
+            "Stopped and cleaned up."
+        } else {
+            "Nothing is running."
+        });
+        return Ok(());
+    }
+    let mut steps = Steps::default();
+    show(shell, root, &demo, &mut steps, options)?;
+    report::say(&format!("  in all {:>68.1} s", steps.total().as_secs_f64()));
+    Ok(())
+}
+
+/// Runs the demo for `ci`, which has made sure of the packages.
+pub(crate) fn check(shell: &Shell, root: &Path) -> Result<()> {
+    run(
+        shell,
+        root,
+        &Options {
+            yes: true,
+            keep: false,
+            stop: false,
+        },
+    )
+}
+
+fn show(
+    shell: &Shell,
+    root: &Path,
+    demo: &Path,
+    steps: &mut Steps,
+    options: &Options,
+) -> Result<()> {
+    if stage::strike(demo)? {
+        report::say("An earlier demo was still there: stopped it.");
+    }
+    steps.quiet("packages", "Debian packages for two PCs", || {
+        debian::provide(shell, &PACKAGES, Consent::new(options.yes))
+    })?;
+    let programs = steps.quiet("build", "relay, agents and operator's tool", || {
+        build(shell, root)
+    })?;
+    let mut stage = Stage::set(shell, demo)?;
+    let played = play(&mut stage, steps, programs);
+    if let Err(error) = &played
+        && !error.is::<Stopped>()
+    {
+        report::say(&stage.logs());
+    }
+    if options.keep {
+        say_how_to_look(&stage, played.as_ref().ok());
+        stage.keep();
+    } else {
+        steps.quiet("clean up", "all processes and files", || {
+            drop(stage);
+            Ok(())
+        })?;
+    }
+    let seen = played?;
+    let path = demo.join("desktop.png");
+    seen.picture.save(&path)?;
+    report::say(&format!("Picture: {} ({})", path.display(), seen.proof));
+    Ok(())
+}
+
+/// What the home PC's screen showed in the end.
+struct Seen {
+    picture: Picture,
+    proof: String,
+    desktop: Desktop,
+    screen: Screen,
+}
+
+fn play(stage: &mut Stage<'_>, steps: &mut Steps, programs: Programs) -> Result<Seen> {
+    let pattern = Pattern::random()?;
+    let desktop = steps.quiet("office PC", "a desktop behind an RDP server", || {
+        Desktop::start(stage, &pattern)
+    })?;
+    let screen = steps.quiet("home PC", "a screen", || Screen::start(stage))?;
+    let deployment = steps.quiet("deployment", "keys, board and entry file", || {
+        Deployment::make(stage, programs)
+    })?;
+    steps.quiet("relay", "serving", || deployment.start_relay(stage))?;
+    steps.quiet("host", "linked to the relay", || {
+        deployment.start_host(stage, &desktop)
+    })?;
+    steps.quiet("client", "password check, tunnel, RDP login", || {
+        deployment.start_client(stage, &screen)
+    })?;
+    let (picture, blocks) = steps.quiet("picture", "the office desktop at home", || {
+        look(stage, &screen, &pattern)
+    })?;
+    let proof = format!("it shows {blocks} blocks of this run's random wallpaper, none wrong");
+    Ok(Seen {
+        picture,
+        proof,
+        desktop,
+        screen,
+    })
+}
+
+/// Waits until the screen shows the desktop and has come to rest.
+fn look(stage: &mut Stage<'_>, screen: &Screen, pattern: &Pattern) -> Result<(Picture, usize)> {
+    let mut latest: Option<(Picture, Instant)> = None;
+    let mut verdict = Ok(0);
+    let found = stage.wait_for("the desktop on the home PC's screen", PICTURE_LIMIT, |_| {
+        let picture = screen.picture()?;
+        let since = match &latest {
+            Some((before, since)) if *before == picture => *since,
+            _ => Instant::now(),
+        };
+        verdict = pattern.find_in(&picture);
+        latest = Some((picture, since));
+        Ok((verdict.is_ok() && since.elapsed() >= SETTLED).then_some(()))
+    });
+    match (found, verdict, latest) {
+        (Ok(()), Ok(blocks), Some((picture, _))) => Ok((picture, blocks)),
+        (Err(error), Err(why), _) => Err(error.context(why)),
+        (Err(error), _, _) => Err(error),
+        (Ok(()), Err(why), _) => Err(why),
+        (Ok(()), Ok(_), None) => anyhow::bail!("no picture was taken"),
+    }
+}
+
+/// Builds the product's programs and returns their folder.
+fn build(shell: &Shell, root: &Path) -> Result<Programs> {
+    let messages = shell
+        .call("cargo")
+        .args(["build", "--release", "--locked", "--quiet", "--bins"])
+        .args([
+            "--package",
+            "relay",
+            "--package",
+            "agent",
+            "--package",
+            "image-builder",
+        ])
+        .arg("--message-format=json-render-diagnostics")
+        .dir(root)
+        .output_shown(BUILD_LIMIT)?;
+    let program = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .context("cargo built no program")?;
+    let folder = program
+        .parent()
+        .context("a program lies in no folder")?
+        .to_owned();
+    Ok(Programs { folder })
+}
+
+fn say_how_to_look(stage: &Stage<'_>, seen: Option<&Seen>) {
+    report::say(&format!(
+        "Everything is still running; the logs are in {}",
+        stage.path("").display()
+    ));
+    if let Some(Seen {
+        desktop, screen, ..
+    }) = seen
+    {
+        report::say(&format!(
+            "The home PC's screen, seen through the relay:   DISPLAY={home} xwd -root | xwud\n\
+             The office PC's desktop, not through the relay: \
+             xfreerdp /v:127.0.0.1:{port} /u:demo /p:demo /sec:tls /cert:ignore\n\
+             Put something on the office desktop:            DISPLAY={office} xeyes",
+            home = screen.display,
+            office = desktop.display,
+            port = desktop.rdp_port,
+        ));
+    }
+    report::say("Stop and clean up: cargo xtask demo --stop");
+}
