@@ -1,37 +1,141 @@
 //! How long to wait before the next attempt. Pure: no clock, and randomness by seed.
 //!
-//! Full jitter between nothing and a cap that doubles, so that a thousand hosts that lose
+//! Full jitter between nothing and a cap that doubles, so that a thousand hosts which lose
 //! their board at once do not come back at once. What the relay asks for is a floor.
 
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// The cap of the first delay.
+const FIRST: Duration = Duration::from_secs(1);
+/// No delay of ours is longer.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A link that was up for this long shows that the failures before it are over.
+const STABLE: Duration = Duration::from_secs(60);
+/// A relay that says "never" is asked again once an hour: operators change their minds.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Delays between the attempts of one host or client.
 #[derive(Debug)]
 pub struct Backoff {
-    attempts: u32,
+    jitter: StdRng,
+    /// What the next delay stays below.
+    cap: Duration,
+    relay_asked: bool,
 }
 
 impl Backoff {
     /// Starts fresh; `seed` decides the jitter.
     pub fn new(seed: u64) -> Self {
-        let _ = seed;
-        Self { attempts: 0 }
+        Self {
+            jitter: StdRng::seed_from_u64(seed),
+            cap: FIRST,
+            relay_asked: false,
+        }
     }
 
     /// The delay before the next attempt; `retry_after` is what the relay asked for, if it did.
     pub fn next_delay(&mut self, retry_after: Option<Duration>) -> Duration {
-        self.attempts += 1;
-        retry_after.unwrap_or(Duration::from_secs(1))
+        let jitter = self.jitter.gen_range(Duration::ZERO..=self.cap);
+        self.cap = (self.cap * 2).min(LONGEST);
+        let floor = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        self.relay_asked = !floor.is_zero();
+        floor + jitter
     }
 
     /// A link was up for that long: a long one forgets the failures before it.
     pub fn held(&mut self, duration: Duration) {
-        let _ = duration;
+        if duration >= STABLE {
+            self.cap = FIRST;
+        }
     }
 
-    /// The network has changed, so past failures mean nothing. False: the relay's own delay
-    /// still stands, do not try yet.
+    /// The network has changed, so past failures mean nothing.
+    /// False: the delay running now is the relay's own wish and still stands.
     pub fn wake(&mut self) -> bool {
-        true
+        self.cap = FIRST;
+        !self.relay_asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: u64 = 0x7a5_0ff1ce;
+
+    fn delays(backoff: &mut Backoff, count: usize) -> Vec<Duration> {
+        (0..count).map(|_| backoff.next_delay(None)).collect()
+    }
+
+    #[test]
+    fn delays_stay_below_a_cap_that_doubles_up_to_a_minute() {
+        let mut backoff = Backoff::new(SEED);
+
+        let delays = delays(&mut backoff, 200);
+
+        let caps = [1, 2, 4, 8, 16, 32, 60, 60];
+        for (delay, cap) in delays.iter().zip(caps) {
+            assert!(
+                *delay <= Duration::from_secs(cap),
+                "{delay:?} above {cap} s, seed {SEED}"
+            );
+        }
+        let longest = delays.iter().max().expect("200 delays");
+        assert!(*longest <= LONGEST, "{longest:?}, seed {SEED}");
+        assert!(
+            *longest > LONGEST / 2,
+            "{longest:?} is no full jitter, seed {SEED}"
+        );
+        let shortest = delays[8..].iter().min().expect("192 delays");
+        assert!(
+            *shortest < LONGEST / 8,
+            "{shortest:?} is no full jitter, seed {SEED}"
+        );
+    }
+
+    #[test]
+    fn same_seed_gives_the_same_delays_and_another_seed_others() {
+        let first = delays(&mut Backoff::new(SEED), 8);
+
+        assert_eq!(first, delays(&mut Backoff::new(SEED), 8));
+        assert_ne!(first, delays(&mut Backoff::new(SEED + 1), 8));
+    }
+
+    #[test]
+    fn relay_delay_is_a_floor_and_at_most_an_hour() {
+        let mut backoff = Backoff::new(SEED);
+
+        let asked = backoff.next_delay(Some(Duration::from_secs(300)));
+        let never = backoff.next_delay(Some(Duration::from_secs(u64::from(u32::MAX))));
+
+        assert!((Duration::from_secs(300)..=Duration::from_secs(301)).contains(&asked));
+        assert!(never >= RETRY_AFTER_MAX && never <= RETRY_AFTER_MAX + LONGEST);
+    }
+
+    #[test]
+    fn only_a_link_held_for_a_minute_forgets_failures() {
+        let mut backoff = Backoff::new(SEED);
+        delays(&mut backoff, 10);
+
+        backoff.held(STABLE - Duration::from_millis(1));
+        assert_eq!(backoff.cap, LONGEST);
+
+        backoff.held(STABLE);
+        assert_eq!(backoff.cap, FIRST);
+    }
+
+    #[test]
+    fn network_change_ends_our_delay_but_not_the_relays() {
+        let mut backoff = Backoff::new(SEED);
+
+        delays(&mut backoff, 10);
+        assert!(backoff.wake());
+        assert!(backoff.next_delay(None) <= FIRST);
+
+        backoff.next_delay(Some(Duration::from_secs(30)));
+        assert!(!backoff.wake());
     }
 }

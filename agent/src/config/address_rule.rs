@@ -1,8 +1,11 @@
 //! Address rules (A11): which client addresses a host lets in.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+use protocol::file::reader::Table;
+use protocol::from_toml_text;
 
 /// What a rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +26,147 @@ pub struct AddressRule {
 pub struct AddressRules(pub Vec<AddressRule>);
 
 impl AddressRules {
-    /// What the rules say about a client.
+    /// What the rules say about a client. An IPv4 address inside IPv6 is that IPv4 address.
     pub fn verdict(&self, client: IpAddr) -> Verdict {
         let client = client.to_canonical();
         self.0
             .iter()
             .find(|rule| rule.range.contains(&client))
             .map_or(Verdict::Permit, |rule| rule.verdict)
+    }
+}
+
+/// Takes one `[[address_rule]]`: `permit = RANGE` or `deny = RANGE`.
+pub(super) fn take(rule: &mut Table<'_>) -> Option<AddressRule> {
+    let permit = rule.optional::<Range>("permit");
+    let deny = rule.optional::<Range>("deny");
+    let (verdict, Range(range)) = match (permit, deny) {
+        (Some(range), None) => (Verdict::Permit, range),
+        (None, Some(range)) => (Verdict::Deny, range),
+        (None, None) => {
+            rule.reject(
+                "permit",
+                "needs a range that is right, as 'permit' or as 'deny'",
+            );
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            rule.reject("deny", "cannot stand beside 'permit'; make two rules of it");
+            return None;
+        }
+    };
+    Some(AddressRule { verdict, range })
+}
+
+/// A range of addresses, or a single address.
+struct Range(IpNet);
+
+impl FromStr for Range {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let range = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse().map_err(|_| "is not an address range")?,
+        };
+        // Somebody who writes 192.0.2.7/24 means one of two things; let them say which.
+        if range.addr() != range.network() {
+            return Err("has bits behind its length");
+        }
+        Ok(Self(canonical(range)))
+    }
+}
+
+/// Rules for IPv4 inside IPv6 are rules for IPv4, as the addresses are.
+fn canonical(range: IpNet) -> IpNet {
+    let IpNet::V6(v6) = range else {
+        return range;
+    };
+    let mapped = Ipv6Addr::to_ipv4_mapped(&v6.addr());
+    let length = v6.prefix_len().checked_sub(96);
+    match mapped.zip(length) {
+        Some((address, length)) => Ipv4Net::new(address, length).map_or(range, IpNet::V4),
+        None => range,
+    }
+}
+
+from_toml_text!(Range: "an address range, as \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.1\"");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(text: &[(Verdict, &str)]) -> AddressRules {
+        let rule = |(verdict, range): &(Verdict, &str)| AddressRule {
+            verdict: *verdict,
+            range: range.parse::<Range>().expect("is a range").0,
+        };
+        AddressRules(text.iter().map(rule).collect())
+    }
+
+    fn verdict(rules: &AddressRules, client: &str) -> Verdict {
+        rules.verdict(client.parse().expect("is an address"))
+    }
+
+    #[test]
+    fn first_match_wins_and_no_match_permits() {
+        use Verdict::{Deny, Permit};
+        let rules = rules(&[
+            (Permit, "192.0.2.7"),
+            (Deny, "192.0.2.0/24"),
+            (Permit, "192.0.2.9"),
+            (Deny, "2001:db8::/32"),
+        ]);
+
+        let cases = [
+            ("192.0.2.7", Permit),
+            ("192.0.2.9", Deny),
+            ("192.0.2.255", Deny),
+            ("192.0.3.0", Permit),
+            ("2001:db8:ffff::1", Deny),
+            ("2001:db9::1", Permit),
+        ];
+        for (client, expected) in cases {
+            assert_eq!(verdict(&rules, client), expected, "{client}");
+        }
+    }
+
+    #[test]
+    fn ipv4_inside_ipv6_is_ipv4_in_addresses_and_in_rules() {
+        use Verdict::Deny;
+
+        assert_eq!(
+            verdict(&rules(&[(Deny, "192.0.2.0/24")]), "::ffff:192.0.2.1"),
+            Deny
+        );
+        assert_eq!(
+            verdict(&rules(&[(Deny, "::ffff:192.0.2.0/120")]), "192.0.2.1"),
+            Deny
+        );
+        assert_eq!(
+            verdict(&rules(&[(Deny, "::ffff:0:0/96")]), "203.0.113.1"),
+            Deny
+        );
+    }
+
+    #[test]
+    fn everything_can_be_denied() {
+        let rules = rules(&[(Verdict::Deny, "0.0.0.0/0"), (Verdict::Deny, "::/0")]);
+
+        assert_eq!(verdict(&rules, "198.51.100.1"), Verdict::Deny);
+        assert_eq!(verdict(&rules, "2001:db8::1"), Verdict::Deny);
+    }
+
+    #[test]
+    fn unclear_ranges_are_refused() {
+        for text in [
+            "192.0.2.7/24",
+            "192.0.2.0/33",
+            "example.com",
+            "",
+            "192.0.2.0-192.0.2.9",
+        ] {
+            assert!(text.parse::<Range>().is_err(), "{text:?}");
+        }
     }
 }

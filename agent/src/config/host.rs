@@ -1,11 +1,19 @@
 //! `host.toml`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use protocol::file::reader::Table;
 use protocol::text::Text;
 
-use super::{AddressRules, ConfigError, Proxy};
+use super::{AddressRules, ConfigError, Endpoint, Proxy, address_rule, proxy};
+
+/// Sessions at once if nothing else is said.
+const SESSIONS: u16 = 8;
+/// More cannot be asked for: each has a tunnel with its buffers.
+const SESSIONS_MAX: u16 = 64;
+const RULES_MAX: usize = 1000;
+const TARGET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3389);
 
 /// What an administrator can set at a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,14 +36,155 @@ pub struct HostConfig {
 pub struct LogConfig {
     /// Daily files.
     pub directory: Option<PathBuf>,
-    /// `host:port` of a syslog server (UDP).
-    pub syslog: Option<String>,
+    /// A syslog server (UDP).
+    pub syslog: Option<Endpoint>,
 }
 
 impl HostConfig {
     /// Reads the file; one that is not there means defaults.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let _ = super::read_file(path)?;
-        unimplemented!()
+        super::load(path, |top, folder| Some(take(top, folder)))
+    }
+}
+
+fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
+    let target = top.optional("target").unwrap_or(TARGET);
+    let rules = top.tables("address_rule", address_rule::take);
+    if rules.len() > RULES_MAX {
+        top.reject("address_rule", format!("at most {RULES_MAX} rules"));
+    }
+    let proxy = proxy::take(top, folder);
+    let user_agent = super::take_user_agent(top);
+    let message = take_message(top);
+    let log = top
+        .table("log", |log| {
+            let directory = log.optional::<PathBuf>("directory");
+            let directory = directory.map(|directory| folder.join(directory));
+            let syslog = log.optional("syslog");
+            Some(LogConfig { directory, syslog })
+        })
+        .unwrap_or_default();
+    let max_sessions = top.optional("max_sessions").unwrap_or(SESSIONS);
+    if !(1..=SESSIONS_MAX).contains(&max_sessions) {
+        top.reject("max_sessions", format!("must be 1 to {SESSIONS_MAX}"));
+    }
+    HostConfig {
+        target,
+        address_rules: AddressRules(rules),
+        proxy,
+        user_agent,
+        message,
+        log,
+        max_sessions,
+    }
+}
+
+fn take_message(top: &mut Table<'_>) -> Text<1000> {
+    let message: String = top.optional("message").unwrap_or_default();
+    let text = Text::lossy(&message);
+    if text.as_str() != message {
+        let problem = "must be at most 1000 bytes without control characters other than line ends";
+        top.reject("message", problem);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ProxyServer, Verdict};
+
+    fn load(source: &str) -> Result<HostConfig, ConfigError> {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::write(folder.path().join("proxy-password"), "p:w\n").expect("is written");
+        let path = folder.path().join("host.toml");
+        std::fs::write(&path, source).expect("is written");
+        HostConfig::load(&path)
+    }
+
+    #[test]
+    fn no_file_means_defaults() {
+        let config = HostConfig::load(Path::new("/nonexistent/host.toml")).expect("defaults");
+
+        assert_eq!(config.target, TARGET);
+        assert_eq!(config.proxy, Proxy::None);
+        assert_eq!(config.max_sessions, SESSIONS);
+        assert!(config.user_agent.starts_with("tasuki/"));
+        assert!(config.address_rules.0.is_empty());
+    }
+
+    #[test]
+    fn reads_every_key() {
+        let config = load(
+            "target = \"[::1]:3390\"\nuser_agent = \"Mozilla/5.0 (X11)\"\n\
+             message = \"Lock your\\nscreen.\"\nmax_sessions = 64\n\
+             [proxy]\nkind = \"http\"\naddress = \"proxy.example:8080\"\nuser = \"u\"\n\
+             password_file = \"proxy-password\"\n\
+             [[address_rule]]\npermit = \"192.0.2.0/24\"\n[[address_rule]]\ndeny = \"::/0\"\n\
+             [log]\ndirectory = \"/var/log/tasuki\"\nsyslog = \"log.example:514\"\n",
+        )
+        .expect("is right");
+
+        assert_eq!(config.target.port(), 3390);
+        assert_eq!(config.message.as_str(), "Lock your\nscreen.");
+        let verdicts: Vec<Verdict> = config
+            .address_rules
+            .0
+            .iter()
+            .map(|rule| rule.verdict)
+            .collect();
+        assert_eq!(verdicts, [Verdict::Permit, Verdict::Deny]);
+        let Proxy::Http(ProxyServer {
+            address,
+            credentials,
+        }) = &config.proxy
+        else {
+            panic!("an HTTP proxy, not {:?}", config.proxy);
+        };
+        assert_eq!(address.to_string(), "proxy.example:8080");
+        let (user, password) = credentials.as_ref().expect("credentials");
+        assert_eq!((user.as_str(), password.0.as_str()), ("u", "p:w"));
+        assert!(!format!("{config:?}").contains("p:w"));
+        assert_eq!(config.log.syslog.expect("syslog").port, 514);
+    }
+
+    #[test]
+    fn tells_all_mistakes_at_once() {
+        let error = load(
+            "target = \"localhost\"\nmax_sessions = 65\nuser_agent = \"a\\r\\nb\"\nmesage = \"x\"\n\
+             [proxy]\nkind = \"socks5\"\nuser = \"u\"\n\
+             [[address_rule]]\npermit = \"192.0.2.1/24\"\n\
+             [[address_rule]]\npermit = \"::1\"\ndeny = \"::2\"\n",
+        )
+        .expect_err("is wrong");
+
+        let ConfigError::Mistakes { problems, .. } = error else {
+            panic!("mistakes, not {error}");
+        };
+        let paths: Vec<&str> = problems
+            .0
+            .iter()
+            .map(|problem| problem.path.as_str())
+            .collect();
+        for path in [
+            "target",
+            "max_sessions",
+            "user_agent",
+            "mesage",
+            "proxy.user",
+            "proxy.address",
+            "address_rule[0].permit",
+            "address_rule[1].deny",
+        ] {
+            assert!(paths.contains(&path), "{path} missing in {paths:?}");
+        }
+    }
+
+    #[test]
+    fn session_limit_is_one_to_sixty_four() {
+        assert!(load("max_sessions = 0\n").is_err());
+        assert!(load("max_sessions = 1\n").is_ok());
+        assert!(load("max_sessions = 64\n").is_ok());
+        assert!(load("max_sessions = 65\n").is_err());
     }
 }

@@ -1,8 +1,14 @@
 //! How to get out of a network that only lets a proxy through (A15).
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use protocol::file::reader::Table;
+use protocol::from_toml_text;
 use zeroize::Zeroizing;
+
+use super::Endpoint;
 
 /// The way to the boards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,16 +16,16 @@ pub enum Proxy {
     /// Straight.
     #[default]
     None,
-    /// HTTP CONNECT.
+    /// HTTP CONNECT (RFC 9110, 9.3.6), Basic authentication.
     Http(ProxyServer),
+    /// SOCKS5 (RFC 1928), user name and password (RFC 1929).
     Socks5(ProxyServer),
 }
 
 /// Where a proxy is, and what it wants to hear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyServer {
-    /// `host:port`.
-    pub address: String,
+    pub address: Endpoint,
     /// User name and password, if the proxy asks.
     pub credentials: Option<(String, Password)>,
 }
@@ -32,4 +38,102 @@ impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("[password]")
     }
+}
+
+enum Kind {
+    None,
+    Http,
+    Socks5,
+}
+
+impl FromStr for Kind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::None),
+            "http" => Ok(Self::Http),
+            "socks5" => Ok(Self::Socks5),
+            _ => Err("unknown kind"),
+        }
+    }
+}
+
+from_toml_text!(Kind: "\"none\", \"http\" or \"socks5\"");
+
+/// Takes `[proxy]`; without one the way is straight.
+pub(super) fn take(top: &mut Table<'_>, folder: &Path) -> Proxy {
+    top.table("proxy", |proxy| {
+        let kind = proxy.required("kind")?;
+        let address = proxy.optional("address");
+        let user = proxy.optional::<String>("user");
+        let password_file = proxy.optional::<PathBuf>("password_file");
+        if matches!(kind, Kind::None) {
+            return Some(Proxy::None);
+        }
+        let credentials = take_credentials(proxy, folder, user, password_file);
+        let Some(address) = address else {
+            proxy.reject(
+                "address",
+                "must tell where the proxy is, as \"proxy.example:8080\"",
+            );
+            return None;
+        };
+        let server = ProxyServer {
+            address,
+            credentials,
+        };
+        Some(match kind {
+            Kind::None => Proxy::None,
+            Kind::Http => Proxy::Http(server),
+            Kind::Socks5 => Proxy::Socks5(server),
+        })
+    })
+    .unwrap_or_default()
+}
+
+fn take_credentials(
+    proxy: &Table<'_>,
+    folder: &Path,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+) -> Option<(String, Password)> {
+    let (user, file) = match (user, password_file) {
+        (Some(user), Some(file)) => (user, folder.join(file)),
+        (None, None) => return None,
+        (Some(_), None) => {
+            proxy.reject("user", "needs a 'password_file' beside it");
+            return None;
+        }
+        (None, Some(_)) => {
+            proxy.reject("password_file", "needs a 'user' beside it");
+            return None;
+        }
+    };
+    // Basic authentication parts the two at the first colon (RFC 7617, 2).
+    if !is_plain(&user) || user.contains(':') {
+        proxy.reject(
+            "user",
+            "must be 1 to 255 bytes without ':' and control characters",
+        );
+    }
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", file.display());
+            proxy.reject("password_file", message);
+            return None;
+        }
+    };
+    let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if !is_plain(&password) {
+        let message = "must hold 1 to 255 bytes in one line, without control characters";
+        proxy.reject("password_file", message);
+    }
+    Some((user, Password(password)))
+}
+
+/// What fits both kinds of proxy: SOCKS5 counts in one byte, HTTP forbids control characters.
+fn is_plain(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
 }

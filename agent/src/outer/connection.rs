@@ -1,50 +1,145 @@
 //! One connection to a board: frames in outer TLS, then the bare socket.
 
+use std::io;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use protocol::id::BoardName;
-use protocol::outer::Frame;
+use protocol::outer::{BoardListPart, FRAME_MAX, Frame, HEADER, frame_length};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tracing::warn;
 
 use super::OuterError;
+use super::board::{Assembler, BoardListError, Boards};
+use super::tls::{BoardIdentity, OuterStream};
+use crate::config::Endpoint;
 
 /// An authenticated connection to a board.
 #[derive(Debug)]
 pub struct Connection {
-    board: BoardName,
-    local_addr: SocketAddr,
+    stream: OuterStream,
+    board: BoardIdentity,
+    address: Endpoint,
+    boards: Boards,
+    assembler: Assembler,
+    /// What has come of the next frame; a receive that is given up loses nothing.
+    buffer: Box<[u8; FRAME_MAX]>,
+    buffered: usize,
 }
 
 impl Connection {
+    pub(super) fn new(
+        stream: OuterStream,
+        board: BoardIdentity,
+        address: &Endpoint,
+        boards: Boards,
+    ) -> Self {
+        Self {
+            stream,
+            board,
+            address: address.clone(),
+            boards,
+            assembler: Assembler::default(),
+            buffer: Box::new([0; FRAME_MAX]),
+            buffered: 0,
+        }
+    }
+
     /// The board at the other end, from its certificate.
     pub fn board(&self) -> &BoardName {
-        &self.board
+        &self.board.name
+    }
+
+    /// The address that was dialled: from the entry file or the board list.
+    pub fn address(&self) -> &Endpoint {
+        &self.address
     }
 
     /// This end's address.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.get_ref().0.get_ref().local_addr()
     }
 
-    /// Sends a frame as one TLS record. Not cancel safe.
-    #[expect(clippy::unused_async, reason = "skeleton")]
+    /// Sends a frame as one TLS record. Not cancel safe: after giving up, drop the connection.
     pub async fn send(&mut self, frame: &Frame) -> Result<(), OuterError> {
-        let _ = frame;
-        unimplemented!()
+        let bytes = frame
+            .encode()
+            .expect("a frame's types keep it within its limit");
+        self.stream.write_all(&bytes).await.map_err(lost)?;
+        self.stream.flush().await.map_err(lost)
     }
 
     /// Receives the next frame. Cancel safe; the caller sets the deadline.
     ///
-    /// `BoardListPart` never comes out: pieces go to [`super::Boards`].
-    /// A `Refused` comes out as [`OuterError::Refused`].
-    #[expect(clippy::unused_async, reason = "skeleton")]
+    /// `BoardListPart` never comes out: the pieces go to [`Boards`], and a list that
+    /// refuses this very board ends the connection. A `Refused` comes out as
+    /// [`OuterError::Refused`], so that `?` does the right thing with it.
     pub async fn receive(&mut self) -> Result<Frame, OuterError> {
-        unimplemented!()
+        loop {
+            match self.next_frame().await? {
+                Frame::BoardListPart(part) => self.take_board_list(&part)?,
+                Frame::Refused(refusal) => return Err(OuterError::Refused(Box::new(refusal))),
+                frame => return Ok(frame),
+            }
+        }
     }
 
-    /// Gives the socket back, right behind the last record received: after `Joined` what
-    /// follows is the tunnel.
+    /// Gives the socket back, right behind the last record received: after `Joined`, what
+    /// follows is the tunnel. Sends nothing, not even a close.
     pub fn into_raw(self) -> TcpStream {
-        unimplemented!()
+        let (stream, _session) = self.stream.into_inner();
+        stream.into_inner()
+    }
+
+    async fn next_frame(&mut self) -> Result<Frame, OuterError> {
+        loop {
+            let length = match self.buffer.first_chunk::<HEADER>() {
+                Some(header) if self.buffered >= HEADER => {
+                    frame_length(*header).map_err(OuterError::BadFrame)?
+                }
+                Some(_) | None => HEADER,
+            };
+            if self.buffered >= HEADER && self.buffered == length {
+                self.buffered = 0;
+                return Frame::decode(&self.buffer[..length]).map_err(OuterError::BadFrame);
+            }
+            let rest = &mut self.buffer[self.buffered..length];
+            match self.stream.read(rest).await.map_err(lost)? {
+                0 => return Err(OuterError::Closed),
+                read => self.buffered += read,
+            }
+        }
+    }
+
+    fn take_board_list(&mut self, part: &BoardListPart) -> Result<(), OuterError> {
+        let whole = self.assembler.take(part).map_err(OuterError::BoardList)?;
+        let Some(bytes) = whole else {
+            return Ok(());
+        };
+        let now = SystemTime::now();
+        match self.boards.accept(&bytes, now) {
+            Ok(_newer) => {}
+            // The registrar's key may have been rolled, or our clock be wrong: the list that
+            // we have goes on, and the board is still one of ours.
+            Err(error @ (BoardListError::Forged(_) | BoardListError::Expired)) => {
+                warn!(board = %self.board.name, %error, "Board list refused");
+            }
+            Err(error) => return Err(OuterError::BoardList(error)),
+        }
+        let address = self.address.clone();
+        let judged = self.boards.judge(&self.board, now);
+        judged.map_err(|source| OuterError::Certificate { address, source })
+    }
+}
+
+/// A cut connection is a closed one, however the cut looks from here.
+fn lost(error: io::Error) -> OuterError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => OuterError::Closed,
+        _ => OuterError::Lost(error),
     }
 }

@@ -1,18 +1,136 @@
 //! Why a board could not be reached, or is not one of ours.
 
+use std::io;
+use std::time::SystemTime;
+
+use protocol::codec::DecodeError;
 use protocol::id::BoardName;
 use protocol::refusal::Refusal;
 
-/// Everything that can go wrong before and beside the tunnel.
+use super::board::BoardListError;
+use crate::config::Endpoint;
+
+/// Everything that can go wrong before and beside the tunnel. `address` is the board's.
 #[derive(Debug, thiserror::Error)]
 pub enum OuterError {
-    /// The deployment's CA certificates cannot be read; the entry file is broken.
-    #[error("entry file holds an unusable CA certificate")]
-    EntryUnusable,
+    /// The entry file is broken: its signature is right, but not what it says.
+    #[error("entry file is unusable: {0}")]
+    EntryUnusable(String),
     #[error("board {0} is not on the board list")]
-    NotListed(BoardName),
+    UnknownBoard(BoardName),
+
+    #[error("name {name} cannot be resolved")]
+    NameNotFound { name: String, source: io::Error },
+    #[error("no connection to {address}")]
+    Unreachable {
+        address: Endpoint,
+        source: io::Error,
+    },
+    #[error("{address} does not answer")]
+    NoAnswer { address: Endpoint },
+
+    #[error("no connection to the proxy {proxy}")]
+    ProxyUnreachable { proxy: Endpoint, source: io::Error },
+    /// `asked`: what the proxy would accept, empty if it does not say.
+    #[error("proxy {proxy} demands authentication ({asked})")]
+    ProxyAuthentication { proxy: Endpoint, asked: String },
+    #[error("proxy {proxy} forbids a connection to {address}: {answer}")]
+    ProxyRefused {
+        proxy: Endpoint,
+        address: Endpoint,
+        answer: String,
+    },
+    #[error("proxy {proxy} cannot reach {address}: {answer}")]
+    ProxyNoWay {
+        proxy: Endpoint,
+        address: Endpoint,
+        answer: String,
+    },
+    /// What answers is no proxy of the configured kind.
+    #[error("proxy {proxy} gives an unusable answer: {reason}")]
+    ProxyUnusable { proxy: Endpoint, reason: String },
+
+    #[error("board at {address} is refused")]
+    Certificate {
+        address: Endpoint,
+        source: CertificateRefusal,
+    },
+    #[error("{address} is board {found}, not {wanted}")]
+    WrongBoard {
+        address: Endpoint,
+        wanted: BoardName,
+        found: BoardName,
+    },
+    /// The other side speaks no TLS 1.3; a board always does.
+    #[error("{address} does not speak TLS 1.3")]
+    OldTls { address: Endpoint },
+    /// A captive portal or a web server, say. `beginning`: what it said, as printable text.
+    #[error("{address} does not speak TLS but \"{beginning}\"")]
+    NotTls {
+        address: Endpoint,
+        beginning: String,
+    },
+    /// The connection was cut during the TLS handshake, as some firewalls do.
+    #[error("{address} closed the connection during the TLS handshake")]
+    HandshakeCut { address: Endpoint },
+    #[error("TLS with {address}: {source}")]
+    Tls {
+        address: Endpoint,
+        source: rustls::Error,
+    },
+
     #[error("connection closed by the board")]
     Closed,
+    #[error("connection to the board lost")]
+    Lost(#[source] io::Error),
+    #[error("board sent a frame that cannot be read: {0}")]
+    BadFrame(DecodeError),
+    #[error("board sent {0} where it makes no sense")]
+    UnexpectedFrame(&'static str),
+    #[error("board sent a board list in disorder: {0}")]
+    BoardList(BoardListError),
+    /// The board's own words.
     #[error("refused: {}", .0.code.label())]
     Refused(Box<Refusal>),
+}
+
+/// Why a board's certificate is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateRefusal {
+    /// Another CA has signed it: something between opens TLS, or the deployment is another.
+    #[error("its certificate comes from '{issuer}', not from the deployment")]
+    Foreign { issuer: String },
+    #[error("its certificate has expired")]
+    Expired { since: SystemTime },
+    #[error("its certificate is not valid yet")]
+    NotYetValid { from: SystemTime },
+    #[error("the certificate of board {board} is revoked")]
+    Revoked { board: BoardName },
+    #[error("board {board} is not on the board list")]
+    NotListed { board: BoardName },
+    /// The deployment has signed it, but for something else than a board.
+    #[error("its certificate is not that of a board: {reason}")]
+    NotABoard { reason: String },
+}
+
+impl OuterError {
+    /// Of several addresses that failed, the most telling failure is reported: one that got
+    /// further says more.
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::NameNotFound { .. } => 1,
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => 2,
+            Self::ProxyUnreachable { .. } | Self::ProxyNoWay { .. } => 3,
+            Self::ProxyRefused { .. } | Self::ProxyUnusable { .. } => 4,
+            Self::ProxyAuthentication { .. } | Self::HandshakeCut { .. } => 5,
+            Self::NotTls { .. } | Self::OldTls { .. } | Self::Tls { .. } => 6,
+            Self::Closed
+            | Self::Lost(_)
+            | Self::BadFrame(_)
+            | Self::UnexpectedFrame(_)
+            | Self::BoardList(_) => 7,
+            Self::Certificate { .. } | Self::WrongBoard { .. } => 8,
+            Self::EntryUnusable(_) | Self::UnknownBoard(_) | Self::Refused(_) => 9,
+        }
+    }
 }

@@ -1,19 +1,27 @@
 //! What an agent keeps on disk: identity, claim, board list, pins, tags, history.
 //!
-//! Every write is atomic (new file, fsync, rename), secrets are 0600, directories 0700.
-//! A damaged file that matters is an error which names it and says what to do; it is never
-//! replaced silently. Caches (board list, tags, history) are dropped with a warning.
-//! One state directory belongs to one deployment.
+//! Every write is atomic, secrets are 0600 in folders of 0700 ([`folder`]). A damaged file
+//! that matters is an error which names it; it is never replaced silently. Caches (board
+//! list, tags, history) are dropped with a warning. One state directory belongs to one
+//! deployment: what is pinned in one must not be believed in another.
 
+pub(crate) mod board_list_cache;
 mod client;
+mod entry;
+pub(crate) mod folder;
 mod host;
 mod identity;
+mod sealed;
 
 use std::path::{Path, PathBuf};
 
 pub use client::{ClientState, Visit};
+use folder::Folder;
 pub use host::{HostState, RunLock, TagKeys};
 pub use identity::Identity;
+use protocol::file::reader::Problems;
+
+use crate::platform;
 
 /// The state on disk cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +34,17 @@ pub enum StateError {
     },
     #[error("{path} is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
-    #[error("another program already runs with {path}")]
+    /// Another process runs with this state, or hangs while writing to it.
+    #[error("another program uses {path}")]
     InUse { path: PathBuf },
-    #[error("{path} belongs to another deployment, \"{name}\"")]
+    #[error("{path} belongs to another deployment, '{name}'")]
     OtherDeployment { path: PathBuf, name: String },
-    #[error("the entry file is older than the one in {path}")]
-    OldEntry { path: PathBuf },
+    #[error("entry file of generation {offered} is older than the one in use, {kept}")]
+    OldEntry { offered: u64, kept: u64 },
     #[error("entry file has mistakes:\n{0}")]
-    BadEntry(protocol::file::reader::Problems),
+    BadEntry(Problems),
+    #[error("neither a home folder nor a state folder is known")]
+    NoHome,
 }
 
 /// The root of an agent's state.
@@ -43,15 +54,14 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the given root or the default one, making it if needed.
+    /// Opens the given root, or the default one: /var/lib/tasuki as root, else
+    /// `$XDG_STATE_HOME/tasuki` or `~/.local/state/tasuki`. Makes nothing yet.
     pub fn open(root: Option<&Path>) -> Result<Self, StateError> {
-        let root = root.map_or_else(Self::default_root, Path::to_owned);
+        let root = match root {
+            Some(root) => root.to_owned(),
+            None => platform::state_root().ok_or(StateError::NoHome)?,
+        };
         Ok(Self { root })
-    }
-
-    /// /var/lib/tasuki as root, else $XDG_STATE_HOME/tasuki or ~/.local/state/tasuki.
-    pub fn default_root() -> PathBuf {
-        unimplemented!()
     }
 
     /// The root itself; `host.toml` and `client.toml` lie here unless said otherwise.
@@ -61,11 +71,11 @@ impl StateDir {
 
     /// The host's part, DIR/host.
     pub fn host(&self) -> Result<HostState, StateError> {
-        unimplemented!()
+        Folder::open(self.root.join("host")).map(HostState::new)
     }
 
     /// The client's part, DIR/client.
     pub fn client(&self) -> Result<ClientState, StateError> {
-        unimplemented!()
+        Folder::open(self.root.join("client")).map(ClientState::new)
     }
 }

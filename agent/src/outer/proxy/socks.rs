@@ -1,0 +1,74 @@
+//! SOCKS5 (RFC 1928) with user name and password (RFC 1929).
+
+use tokio::net::TcpStream;
+use tokio_socks::Error;
+use tokio_socks::tcp::Socks5Stream;
+
+use super::super::OuterError;
+use crate::config::{Endpoint, ProxyServer};
+
+/// Asks the proxy at the other end of `stream` for a connection to the board.
+pub(super) async fn connect(
+    stream: TcpStream,
+    server: &ProxyServer,
+    address: &Endpoint,
+) -> Result<TcpStream, OuterError> {
+    let target = (address.host.as_str(), address.port);
+    let connected = match &server.credentials {
+        Some((user, password)) => {
+            Socks5Stream::connect_with_password_and_socket(stream, target, user, &password.0).await
+        }
+        None => Socks5Stream::connect_with_socket(stream, target).await,
+    };
+    connected
+        .map(Socks5Stream::into_inner)
+        .map_err(|error| explain(error, server, address))
+}
+
+fn explain(error: Error, server: &ProxyServer, address: &Endpoint) -> OuterError {
+    let (proxy, address) = (server.address.clone(), address.clone());
+    let answer = error.to_string();
+    match error {
+        Error::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            let reason = "it closed the connection".to_owned();
+            OuterError::ProxyUnusable { proxy, reason }
+        }
+        Error::Io(source) => OuterError::ProxyUnreachable { proxy, source },
+        Error::NoAcceptableAuthMethods
+        | Error::AuthorizationRequired
+        | Error::PasswordAuthFailure(_)
+        | Error::InvalidAuthValues(_) => OuterError::ProxyAuthentication {
+            proxy,
+            asked: String::new(),
+        },
+        Error::ConnectionNotAllowedByRuleset
+        | Error::CommandNotSupported
+        | Error::AddressTypeNotSupported => OuterError::ProxyRefused {
+            proxy,
+            address,
+            answer,
+        },
+        Error::GeneralSocksServerFailure
+        | Error::NetworkUnreachable
+        | Error::HostUnreachable
+        | Error::ConnectionRefused
+        | Error::TtlExpired => OuterError::ProxyNoWay {
+            proxy,
+            address,
+            answer,
+        },
+        Error::ParseError(_)
+        | Error::InvalidTargetAddress(_)
+        | Error::ProxyServerUnreachable
+        | Error::InvalidResponseVersion
+        | Error::UnknownAuthMethod
+        | Error::UnknownError
+        | Error::InvalidReservedByte
+        | Error::UnknownAddressType
+        | Error::IdentdAuthFailure
+        | Error::InvalidUserIdAuthFailure => OuterError::ProxyUnusable {
+            proxy,
+            reason: answer,
+        },
+    }
+}

@@ -1,0 +1,150 @@
+//! Outer TLS: only 1.3, only boards of this deployment (R2).
+//!
+//! The deployment's one or two CAs are pinned; no public CA, no system store. A host shows
+//! its key as a client certificate. No session is resumed: each checks revocation anew.
+
+mod certificate;
+mod verifier;
+
+use std::io;
+use std::sync::Arc;
+
+pub(super) use certificate::BoardIdentity;
+use protocol::BOARD_DNS_NAME;
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{AlertDescription, CertificateError, ClientConfig, PeerIncompatible};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::board::Boards;
+use super::record::{NotTls, RecordExact};
+use super::{CertificateRefusal, OuterError};
+use crate::config::Endpoint;
+use crate::state::Identity;
+use verifier::BoardVerifier;
+
+pub(super) type OuterStream = TlsStream<RecordExact<TcpStream>>;
+
+/// Whom we believe, and who we are.
+#[derive(Debug)]
+pub(super) struct Trust {
+    config: ClientConfig,
+}
+
+impl Trust {
+    /// `ca` is one or two certificates in PEM.
+    pub(super) fn new(
+        ca: &[String],
+        identity: Option<&Identity>,
+        boards: Boards,
+    ) -> Result<Self, String> {
+        let parse = |pem: &String| CertificateDer::from_pem_slice(pem.as_bytes());
+        let roots: Result<Vec<_>, _> = ca.iter().map(parse).collect();
+        let roots = roots.map_err(|error| format!("CA certificate: {error}"))?;
+        let provider = Arc::new(provider());
+        let verifier = BoardVerifier::new(&roots, Arc::clone(&provider), boards)?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match identity {
+            Some(identity) => builder
+                .with_client_auth_cert(vec![identity.certificate()], identity.private_key())
+                .map_err(|error| error.to_string())?,
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        Ok(Self { config })
+    }
+
+    /// Shakes hands and tells which board it is. The caller sets the deadline.
+    pub(super) async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        alpn: &[u8],
+        address: &Endpoint,
+    ) -> Result<(OuterStream, BoardIdentity), OuterError> {
+        let mut config = self.config.clone();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let name = ServerName::try_from(BOARD_DNS_NAME).expect("a constant DNS name");
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, RecordExact::new(stream))
+            .await
+            .map_err(|error| explain(error, address))?;
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates().and_then(|chain| chain.first());
+        match leaf.map(BoardIdentity::read) {
+            Some(Ok(board)) => Ok((stream, board)),
+            Some(Err(reason)) => Err(not_a_board(address, reason)),
+            None => Err(not_a_board(address, "it shows none".to_owned())),
+        }
+    }
+}
+
+/// Hybrid post-quantum key exchange first, then the classic one.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        kx_groups: vec![
+            aws_lc_rs::kx_group::X25519MLKEM768,
+            aws_lc_rs::kx_group::X25519,
+        ],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+fn not_a_board(address: &Endpoint, reason: String) -> OuterError {
+    OuterError::Certificate {
+        address: address.clone(),
+        source: CertificateRefusal::NotABoard { reason },
+    }
+}
+
+/// Finds the reason that rustls and tokio have wrapped up.
+fn explain(error: io::Error, address: &Endpoint) -> OuterError {
+    let address = address.clone();
+    let inner = error.get_ref();
+    if let Some(not_tls) = inner.and_then(|inner| inner.downcast_ref::<NotTls>()) {
+        let beginning = not_tls.beginning.clone();
+        return OuterError::NotTls { address, beginning };
+    }
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(source) => explain_tls(source, address),
+        None => match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => OuterError::HandshakeCut { address },
+            _ => OuterError::Lost(error),
+        },
+    }
+}
+
+fn explain_tls(error: &rustls::Error, address: Endpoint) -> OuterError {
+    use rustls::Error;
+    let refusal = match error {
+        Error::InvalidCertificate(CertificateError::Other(other)) => {
+            other.0.downcast_ref::<CertificateRefusal>()
+        }
+        _ => None,
+    };
+    if let Some(refusal) = refusal {
+        let source = refusal.clone();
+        return OuterError::Certificate { address, source };
+    }
+    match error {
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        )
+        | Error::AlertReceived(AlertDescription::ProtocolVersion) => OuterError::OldTls { address },
+        source => OuterError::Tls {
+            address,
+            source: source.clone(),
+        },
+    }
+}

@@ -1,0 +1,151 @@
+//! Verifies a board's certificate, and says exactly why it is refused.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_parser::time::ASN1Time;
+
+use super::certificate::{BoardIdentity, parse, printable};
+use crate::outer::CertificateRefusal;
+use crate::outer::board::Boards;
+
+/// The usual verification against the pinned CAs, with typed refusals and the board list.
+#[derive(Debug)]
+pub(super) struct BoardVerifier {
+    web_pki: Arc<WebPkiServerVerifier>,
+    /// Names of the pinned CAs, as they stand in certificates.
+    issuers: Vec<Vec<u8>>,
+    boards: Boards,
+}
+
+impl BoardVerifier {
+    pub(super) fn new(
+        roots: &[CertificateDer<'static>],
+        provider: Arc<CryptoProvider>,
+        boards: Boards,
+    ) -> Result<Self, String> {
+        let mut store = RootCertStore::empty();
+        let mut issuers = Vec::new();
+        for root in roots {
+            issuers.push(parse(root)?.subject().as_raw().to_vec());
+            store.add(root.clone()).map_err(|error| error.to_string())?;
+        }
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider);
+        Ok(Self {
+            web_pki: builder.build().map_err(|error| error.to_string())?,
+            issuers,
+            boards,
+        })
+    }
+
+    fn check_listed(
+        &self,
+        certificate: &CertificateDer<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateRefusal> {
+        let board = BoardIdentity::read(certificate)
+            .map_err(|reason| CertificateRefusal::NotABoard { reason })?;
+        let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        self.boards.judge(&board, now)
+    }
+
+    /// Says what the usual verification means for a person.
+    fn refusal(&self, error: &Error, certificate: &CertificateDer<'_>) -> CertificateRefusal {
+        let parsed = match parse(certificate) {
+            Ok(parsed) => parsed,
+            Err(reason) => return CertificateRefusal::NotABoard { reason },
+        };
+        // A stranger may be expired or malformed besides; that it is a stranger comes first.
+        let issuer = parsed.issuer();
+        let known = self.issuers.iter().any(|known| known == issuer.as_raw());
+        let validity = parsed.validity();
+        match error {
+            Error::InvalidCertificate(error) if known => match error {
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                    CertificateRefusal::Foreign {
+                        issuer: printable(issuer),
+                    }
+                }
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    CertificateRefusal::Expired {
+                        since: system_time(validity.not_after),
+                    }
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    CertificateRefusal::NotYetValid {
+                        from: system_time(validity.not_before),
+                    }
+                }
+                other => CertificateRefusal::NotABoard {
+                    reason: other.to_string(),
+                },
+            },
+            other if known => CertificateRefusal::NotABoard {
+                reason: other.to_string(),
+            },
+            _ => CertificateRefusal::Foreign {
+                issuer: printable(issuer),
+            },
+        }
+    }
+}
+
+impl ServerCertVerifier for BoardVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.web_pki.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        verified
+            .map_err(|error| self.refusal(&error, end_entity))
+            .and_then(|verified| self.check_listed(end_entity, now).map(|()| verified))
+            .map_err(|refusal| CertificateError::Other(OtherError(Arc::new(refusal))).into())
+    }
+
+    /// Never called: only TLS 1.3 is offered.
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not spoken".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.web_pki
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.web_pki.supported_verify_schemes()
+    }
+}
+
+/// A time before 1970 is shown as 1970.
+fn system_time(time: ASN1Time) -> SystemTime {
+    let seconds = u64::try_from(time.timestamp()).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}

@@ -1,0 +1,125 @@
+//! Linux.
+
+mod network;
+mod peer;
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use network::NetworkChanges;
+pub use peer::is_peer_allowed;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+/// Silence before the kernel asks whether the peer is there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TRIES: u32 = 3;
+/// Bytes unacknowledged for this long mean that the path is dead (tcp(7), TCP_USER_TIMEOUT).
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
+
+/// Makes a connection notice a dead peer, and send small writes at once.
+pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_TRIES);
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
+}
+
+pub(super) fn host_name() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok()
+}
+
+/// Where state lives if nobody says otherwise (XDG Base Directory Specification).
+pub(crate) fn state_root() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/tasuki"));
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    // A relative path there is to be ignored, says the specification.
+    let state = state.filter(|path| path.is_absolute());
+    let state = state.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
+    Some(state?.join("tasuki"))
+}
+
+/// Makes a folder, and takes everybody else's rights to it away.
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mode = path.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+/// Opens a file for reading and writing, making it if needed; only the owner may open it.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    open(path, 0o600)
+}
+
+/// The same, but everybody may read it.
+pub(crate) fn open_public(path: &Path) -> io::Result<File> {
+    open(path, 0o644)
+}
+
+fn open(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(mode);
+    let file = options.open(path)?;
+    // The mask of the process, or an older file, may have said otherwise.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
+}
+
+/// Flushes names of files, which are content of their folder (fsync(2)).
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn tuned_socket_notices_a_dead_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("is bound");
+        let stream = TcpStream::connect(address).await.expect("connects");
+
+        tune(&stream).expect("tunes");
+
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().expect("reads"));
+        assert!(socket.keepalive().expect("reads"));
+        assert_eq!(
+            socket.tcp_user_timeout().expect("reads"),
+            Some(UNACKNOWLEDGED_MAX)
+        );
+    }
+
+    #[test]
+    fn folder_that_others_could_read_is_closed_to_them() {
+        let root = tempfile::tempdir().expect("temporary folder");
+        let path = root.path().join("open");
+        DirBuilder::new().mode(0o755).create(&path).expect("makes");
+
+        make_private_folder(&path).expect("closes");
+
+        let mode = path.metadata().expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}
