@@ -181,7 +181,9 @@ impl Drop for NoStarts {
 
 /// The services that this system starts by itself.
 struct Enabled {
-    units: BTreeSet<String>,
+    /// The links by which systemd's targets want their units.
+    links: BTreeSet<PathBuf>,
+    /// The scripts that System V's run levels start.
     scripts: BTreeSet<String>,
 }
 
@@ -191,11 +193,17 @@ impl Enabled {
     }
 
     fn below(etc: &Path) -> Self {
-        let wanted = entries(&etc.join("systemd/system"))
+        let system = etc.join("systemd/system");
+        let links = entries(&system)
             .into_iter()
             .filter(|name| name.ends_with(".wants") || name.ends_with(".requires"))
-            .flat_map(|target| entries(&etc.join("systemd/system").join(target)));
-        let started = ["rc2.d", "rc3.d", "rc4.d", "rc5.d"]
+            .map(|target| system.join(target))
+            .flat_map(|target| {
+                entries(&target)
+                    .into_iter()
+                    .map(move |name| target.join(name))
+            });
+        let scripts = ["rc2.d", "rc3.d", "rc4.d", "rc5.d"]
             .into_iter()
             .flat_map(|level| entries(&etc.join(level)))
             .filter_map(|name| name.strip_prefix('S').map(str::to_owned))
@@ -204,14 +212,14 @@ impl Enabled {
                     .to_owned()
             });
         Self {
-            units: wanted.collect(),
-            scripts: started.collect(),
+            links: links.collect(),
+            scripts: scripts.collect(),
         }
     }
 
     fn added_since(self, before: &Self) -> Self {
         Self {
-            units: self.units.difference(&before.units).cloned().collect(),
+            links: self.links.difference(&before.links).cloned().collect(),
             scripts: self.scripts.difference(&before.scripts).cloned().collect(),
         }
     }
@@ -235,20 +243,15 @@ fn disable(shell: &Shell, added: &Enabled) -> Result<()> {
             .unstoppable()
             .output(QUERY_LIMIT)?;
     }
-    for unit in &added.units {
-        // update-rc.d may have done it; deb-systemd-helper also works where systemd is not running.
-        shell
-            .call("deb-systemd-helper")
-            .args(["disable", unit])
-            .unstoppable()
-            .output(QUERY_LIMIT)?;
+    for link in &added.links {
+        // Where systemctl is installed, update-rc.d has removed some of them.
+        if link.is_symlink() {
+            fs::remove_file(link)
+                .with_context(|| format!("cannot disable a service: {}", link.display()))?;
+        }
     }
     let left = Enabled::now();
-    let stubborn: Vec<&String> = added
-        .units
-        .intersection(&left.units)
-        .chain(added.scripts.intersection(&left.scripts))
-        .collect();
+    let stubborn: Vec<_> = added.scripts.intersection(&left.scripts).collect();
     if !stubborn.is_empty() {
         bail!("these services got enabled and could not be disabled: {stubborn:?}");
     }
@@ -311,7 +314,7 @@ mod tests {
         fs::write(etc.path().join("rc3.d/K01other"), "").unwrap();
         let added = Enabled::below(etc.path()).added_since(&before);
 
-        assert_eq!(added.units, BTreeSet::from(["xrdp.service".to_owned()]));
+        assert_eq!(added.links, BTreeSet::from([wants.join("xrdp.service")]));
         assert_eq!(added.scripts, BTreeSet::from(["xrdp".to_owned()]));
     }
 }
