@@ -11,6 +11,7 @@ mod error;
 mod handle;
 pub mod host;
 pub mod lockout;
+mod mux;
 pub mod password;
 pub mod tls;
 
