@@ -7,11 +7,15 @@
 use crate::from_toml_text;
 use crate::id::PublicKey;
 
-use super::reader::{Problem, Problems, Table, read};
+use super::reader::{Problems, Table, read};
 
 /// Name that agents look for beside their executable.
 pub const FILE_NAME: &str = "tasuki-entry.toml";
 
+/// The signed text begins with it, so that no other signed thing can pass for an entry file.
+#[cfg(feature = "sign")]
+const LABEL: &str = "# Tasuki entry file";
+#[cfg(feature = "sign")]
 const SIGNATURE_KEY: &str = "signature = \"";
 
 /// The file's content.
@@ -52,33 +56,37 @@ impl Entry {
     /// Reads a file. The signature is checked against the key in the file itself.
     #[cfg(feature = "sign")]
     pub fn parse(source: &str) -> Result<Self, Problems> {
-        let (entry, signature) = read(source, take)?;
+        let (entry, signature) = Self::parse_unverified(source)?;
         let start = source.rfind(SIGNATURE_KEY).unwrap_or(0);
-        if entry
-            .deployment_key
-            .verify(&source.as_bytes()[..start], &signature.0)
-            .is_err()
-        {
-            let line = source[..start].lines().count() + 1;
+        let (signed, last_line) = source.split_at(start);
+        // Nothing may follow the signature: a line that it does not cover could add a key.
+        let is_last = last_line == signature_line(&signature);
+        let verified = entry.deployment_key.verify(signed.as_bytes(), &signature);
+        if !source.starts_with(LABEL) || !is_last || verified.is_err() {
             let message = "does not match the file; take a fresh copy of the entry file";
-            let path = "signature".to_owned();
-            return Err(Problems(vec![Problem {
-                line,
-                path,
+            return Err(Problems(vec![super::reader::Problem {
+                line: signed.lines().count() + 1,
+                path: "signature".to_owned(),
                 message: message.into(),
             }]));
         }
         Ok(entry)
     }
 
+    /// Reads a file and its signature, which nobody has checked.
+    pub fn parse_unverified(source: &str) -> Result<(Self, [u8; 64]), Problems> {
+        read(source, take).map(|(entry, signature)| (entry, signature.0))
+    }
+
     /// Writes the file; `key` is the deployment's key.
     #[cfg(feature = "sign")]
     pub fn to_signed_text(&self, key: &crate::sign::SigningKey) -> String {
         let body = self.to_text();
-        let signature = data_encoding::BASE64.encode(&key.sign(body.as_bytes()));
-        format!("{body}{SIGNATURE_KEY}{signature}\"\n")
+        let signature = key.sign(body.as_bytes());
+        format!("{body}{}", signature_line(&signature))
     }
 
+    #[cfg(feature = "sign")]
     fn to_text(&self) -> String {
         let quote = super::node::quote;
         let list = super::node::list;
@@ -87,7 +95,7 @@ impl Entry {
             format!("update = {}\n", quote(update))
         });
         format!(
-            "# Tasuki entry file: how the agents find this deployment.\n\
+            "{LABEL}: how the agents find this deployment.\n\
              # Put it beside the executable. It is signed: do not edit it.\n\
              format = 1\n\
              name = {}\n\
@@ -104,6 +112,14 @@ impl Entry {
             quote(&self.deployment_key.to_string()),
         )
     }
+}
+
+#[cfg(feature = "sign")]
+fn signature_line(signature: &[u8; 64]) -> String {
+    format!(
+        "{SIGNATURE_KEY}{}\"\n",
+        data_encoding::BASE64.encode(signature)
+    )
 }
 
 fn take(top: &mut Table<'_>) -> Option<(Entry, Signature)> {
