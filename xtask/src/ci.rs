@@ -161,7 +161,11 @@ fn doc(tree: &Tree<'_>) -> Result<()> {
     ];
     cargo(tree, &words)
         .args(["--locked", "--quiet"])
-        .env("RUSTDOCFLAGS", "-D warnings")
+        // Private items are documented here, so that links to them lead somewhere.
+        .env(
+            "RUSTDOCFLAGS",
+            "-D warnings -A rustdoc::private_intra_doc_links",
+        )
         .run(LIMIT)
 }
 

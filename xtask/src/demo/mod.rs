@@ -133,12 +133,11 @@ fn show(
     })?;
     let mut stage = Stage::set(shell, demo)?;
     let played = play(&mut stage, steps, programs);
-    if let Err(error) = &played
-        && !error.is::<Stopped>()
-    {
+    let stopped = played.as_ref().is_err_and(|error| error.is::<Stopped>());
+    if played.is_err() && !stopped {
         report::say(&stage.logs());
     }
-    if options.keep {
+    if options.keep && !stopped {
         say_how_to_look(&stage, played.as_ref().ok());
         stage.keep();
     } else {
@@ -150,14 +149,18 @@ fn show(
     let seen = played?;
     let path = demo.join("desktop.png");
     seen.picture.save(&path)?;
-    report::say(&format!("Picture: {} ({})", path.display(), seen.proof));
+    report::say(&format!(
+        "Picture: {} (it shows {} blocks of this run's random wallpaper, none wrong)",
+        path.display(),
+        seen.blocks,
+    ));
     Ok(())
 }
 
 /// What the home PC's screen showed in the end.
 struct Seen {
     picture: Picture,
-    proof: String,
+    blocks: usize,
     desktop: Desktop,
     screen: Screen,
 }
@@ -181,35 +184,40 @@ fn play(stage: &mut Stage<'_>, steps: &mut Steps, programs: Programs) -> Result<
     let (picture, blocks) = steps.quiet("picture", "the office desktop at home", || {
         look(stage, &screen, &pattern)
     })?;
-    let proof = format!("it shows {blocks} blocks of this run's random wallpaper, none wrong");
     Ok(Seen {
         picture,
-        proof,
+        blocks,
         desktop,
         screen,
     })
 }
 
-/// Waits until the screen shows the desktop and has come to rest.
+/// Waits until the screen has come to rest and shows the desktop.
 fn look(stage: &mut Stage<'_>, screen: &Screen, pattern: &Pattern) -> Result<(Picture, usize)> {
-    let mut latest: Option<(Picture, Instant)> = None;
-    let mut verdict = Ok(0);
-    let found = stage.wait_for("the desktop on the home PC's screen", PICTURE_LIMIT, |_| {
+    let mut latest = None;
+    let mut since = Instant::now();
+    let mut missing = None;
+    let found = stage.wait_for("the home PC's screen", PICTURE_LIMIT, |_| {
         let picture = screen.picture()?;
-        let since = match &latest {
-            Some((before, since)) if *before == picture => *since,
-            _ => Instant::now(),
-        };
-        verdict = pattern.find_in(&picture);
-        latest = Some((picture, since));
-        Ok((verdict.is_ok() && since.elapsed() >= SETTLED).then_some(()))
+        if latest.as_ref() != Some(&picture) {
+            latest = Some(picture);
+            since = Instant::now();
+            return Ok(None);
+        }
+        if since.elapsed() < SETTLED {
+            return Ok(None);
+        }
+        match pattern.find_in(&picture) {
+            Ok(blocks) => Ok(Some((picture, blocks))),
+            Err(why) => {
+                missing = Some(why);
+                Ok(None)
+            }
+        }
     });
-    match (found, verdict, latest) {
-        (Ok(()), Ok(blocks), Some((picture, _))) => Ok((picture, blocks)),
-        (Err(error), Err(why), _) => Err(error.context(why)),
-        (Err(error), _, _) => Err(error),
-        (Ok(()), Err(why), _) => Err(why),
-        (Ok(()), Ok(_), None) => anyhow::bail!("no picture was taken"),
+    match (found, missing) {
+        (Err(error), Some(why)) => Err(error.context(why)),
+        (found, _) => found,
     }
 }
 
@@ -218,14 +226,7 @@ fn build(shell: &Shell, root: &Path) -> Result<Programs> {
     let messages = shell
         .call("cargo")
         .args(["build", "--release", "--locked", "--quiet", "--bins"])
-        .args([
-            "--package",
-            "relay",
-            "--package",
-            "agent",
-            "--package",
-            "image-builder",
-        ])
+        .args(["-p", "relay", "-p", "agent", "-p", "image-builder"])
         .arg("--message-format=json-render-diagnostics")
         .dir(root)
         .output_shown(BUILD_LIMIT)?;
