@@ -6,7 +6,7 @@
 //! ```text
 //!          EOF confirmed            nothing stored
 //!   Open ────────────────► Draining ───────────────► Shut
-//!          by a plain read            FIN sent
+//!          by a read or peek          FIN sent
 //! ```
 
 use crate::limits;
@@ -48,6 +48,8 @@ pub enum Action {
     Send(usize),
     /// Splice from the source into an empty pipe.
     SpliceIn,
+    /// Look at the next byte of the source without taking it.
+    Peek,
     /// Splice so many bytes out of the pipe into the sink.
     SpliceOut(usize),
     /// Send the FIN.
@@ -82,10 +84,12 @@ struct Source {
 enum Mode {
     Copy,
     Splice,
-    /// A splice found nothing although the kernel had said "readable": a plain read decides.
+    /// A splice found nothing although the kernel had said "readable": a peek decides.
     ConfirmBlocked,
-    /// A splice said EOF: a plain read decides.
+    /// A splice said EOF: a peek decides.
     ConfirmEof,
+    /// A peek found what the splice before it did not: new bytes, or urgent data in the way.
+    Suspect,
 }
 
 /// What ends the whole session, seen from one flow.
@@ -144,8 +148,9 @@ impl Flow {
             // A full sink is backpressure: the source is not read, and the kernel shuts its window.
             (State::Open, Stored::Nothing) if self.source.ready && self.sink_ready => {
                 Some(match self.mode {
-                    Mode::Splice => Action::SpliceIn,
-                    Mode::Copy | Mode::ConfirmBlocked | Mode::ConfirmEof => Action::Recv(copy_max),
+                    Mode::Copy => Action::Recv(copy_max),
+                    Mode::Splice | Mode::Suspect => Action::SpliceIn,
+                    Mode::ConfirmBlocked | Mode::ConfirmEof => Action::Peek,
                 })
             }
             (State::Open, Stored::Nothing) => None,
@@ -160,6 +165,7 @@ impl Flow {
         match action {
             Action::Recv(asked) => self.handle_recv(asked, outcome),
             Action::SpliceIn => self.handle_splice_in(outcome),
+            Action::Peek => self.handle_peek(outcome),
             Action::Send(_) | Action::SpliceOut(_) => self.handle_written(outcome),
             Action::ShutSink => self.handle_shut(outcome),
         }
@@ -181,9 +187,6 @@ impl Flow {
     fn handle_recv(&mut self, asked: usize, outcome: Outcome) -> Result<(), Broken> {
         match outcome {
             Outcome::Progress(0) => {}
-            Outcome::Progress(_) if self.mode == Mode::ConfirmEof => {
-                return Err(Broken::UrgentData);
-            }
             Outcome::Progress(bytes) => {
                 self.stored = Stored::Buffered(bytes);
                 self.source.fresh = false;
@@ -199,10 +202,9 @@ impl Flow {
             }
             Outcome::Blocked => {
                 self.source.ready = false;
-                self.mode = match self.path {
-                    DataPath::Splice => Mode::Splice,
-                    DataPath::Auto | DataPath::Copy => Mode::Copy,
-                };
+                if self.path == DataPath::Splice {
+                    self.mode = Mode::Splice;
+                }
             }
             Outcome::Eof => self.state = State::Draining,
             Outcome::Error(fault) => return Err(Broken::Source(fault)),
@@ -216,13 +218,33 @@ impl Flow {
             Outcome::Progress(bytes) => {
                 self.stored = Stored::Piped(bytes);
                 self.source.fresh = false;
+                self.mode = Mode::Splice;
                 self.judge_splice(bytes);
             }
+            Outcome::Blocked if self.mode == Mode::Suspect => return Err(Broken::UrgentData),
             Outcome::Blocked if self.source.fresh => self.mode = Mode::ConfirmBlocked,
             Outcome::Blocked => self.source.ready = false,
             Outcome::Eof => self.mode = Mode::ConfirmEof,
             // No pipe to be had: this read goes through the buffer, a later one asks again.
             Outcome::Error(Fault::Resource) => self.mode = Mode::Copy,
+            Outcome::Error(fault) => return Err(Broken::Source(fault)),
+        }
+        Ok(())
+    }
+
+    /// A peek takes nothing, so what made the splice stop is still there to be proved.
+    fn handle_peek(&mut self, outcome: Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Progress(0) => {}
+            Outcome::Progress(_) if self.mode == Mode::ConfirmEof => {
+                return Err(Broken::UrgentData);
+            }
+            Outcome::Progress(_) => self.mode = Mode::Suspect,
+            Outcome::Blocked => {
+                self.source.ready = false;
+                self.mode = Mode::Splice;
+            }
+            Outcome::Eof => self.state = State::Draining,
             Outcome::Error(fault) => return Err(Broken::Source(fault)),
         }
         Ok(())
@@ -393,29 +415,38 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_splice_right_after_an_event_is_confirmed_by_a_read() {
-        let mut flow = bulk_flow();
-        flow.handle_readable(false);
+    fn an_empty_splice_right_after_an_event_is_confirmed_by_a_peek() {
+        let mut drained = bulk_flow();
+        drained.handle_readable(false);
+        let next = step(&mut drained, Action::SpliceIn, Outcome::Blocked);
+        assert_eq!(next, Some(Action::Peek));
+        assert_eq!(step(&mut drained, Action::Peek, Outcome::Blocked), None);
 
-        let next = step(&mut flow, Action::SpliceIn, Outcome::Blocked);
-        assert_eq!(next, Some(Action::Recv(COPY_MAX)));
+        let mut refilled = bulk_flow();
+        refilled.handle_readable(false);
+        step(&mut refilled, Action::SpliceIn, Outcome::Blocked);
+        step(&mut refilled, Action::Peek, Outcome::Progress(1));
+        let next = step(&mut refilled, Action::SpliceIn, Outcome::Progress(9));
+        assert_eq!(next, Some(Action::SpliceOut(9)));
 
-        assert_eq!(
-            step(&mut flow, Action::Recv(COPY_MAX), Outcome::Blocked),
-            None
-        );
+        let mut urgent = bulk_flow();
+        urgent.handle_readable(false);
+        step(&mut urgent, Action::SpliceIn, Outcome::Blocked);
+        step(&mut urgent, Action::Peek, Outcome::Progress(1));
+        let result = urgent.handle(Action::SpliceIn, Outcome::Blocked);
+        assert_eq!(result, Err(Broken::UrgentData));
     }
 
     #[test]
-    fn eof_of_a_splice_counts_only_when_a_read_agrees() {
+    fn eof_of_a_splice_counts_only_when_a_peek_agrees() {
         let mut honest = bulk_flow();
         step(&mut honest, Action::SpliceIn, Outcome::Eof);
-        let next = step(&mut honest, Action::Recv(COPY_MAX), Outcome::Eof);
+        let next = step(&mut honest, Action::Peek, Outcome::Eof);
         assert_eq!(next, Some(Action::ShutSink));
 
         let mut urgent = bulk_flow();
         step(&mut urgent, Action::SpliceIn, Outcome::Eof);
-        let result = urgent.handle(Action::Recv(COPY_MAX), Outcome::Progress(1));
+        let result = urgent.handle(Action::Peek, Outcome::Progress(1));
         assert_eq!(result, Err(Broken::UrgentData));
     }
 

@@ -90,6 +90,7 @@ impl Perform for Forwarder<'_> {
             Action::Recv(bytes_max) => self.recv(direction, bytes_max),
             Action::Send(bytes) => self.send(direction, bytes),
             Action::SpliceIn => self.splice_in(direction),
+            Action::Peek => socket::peek(self.sockets.get(direction.source())),
             Action::SpliceOut(bytes) => self.splice_out(direction, bytes),
             Action::ShutSink => socket::shut_write(self.sockets.get(direction.sink())),
         }

@@ -85,7 +85,11 @@ impl World {
         );
         assert!(!wire.fin_received, "bytes behind the FIN");
 
-        let bytes = bytes_max.min(wire.room).min(grain);
+        let bytes = if wire.reset {
+            0
+        } else {
+            bytes_max.min(wire.room).min(grain)
+        };
         wire.room -= bytes;
         wire.received.extend(store.drain(..bytes));
         let outcome = match (wire.reset, bytes) {
@@ -127,6 +131,12 @@ impl Perform for World {
                     progress
                 }
                 Err(outcome) => outcome,
+            },
+            Action::Peek => match self.wire(source) {
+                wire if !wire.queue.is_empty() => Outcome::Progress(1),
+                wire if wire.reset => Outcome::Error(Fault::Reset),
+                wire if wire.fin => Outcome::Eof,
+                _ => Outcome::Blocked,
             },
             Action::Send(bytes) => self.put(direction, false, bytes),
             Action::SpliceOut(bytes) => self.put(direction, true, bytes),
@@ -368,7 +378,6 @@ proptest! {
         let wire = play.world.wire(leg);
         wire.reset = true;
         wire.queue.clear();
-        wire.room += 1;
         // The kernel tells by an error event; without it, the next call would.
         let fault = announced.then_some(Fault::Reset);
         let event = LegEvent { readable: true, writable: true, hangup: true, fault, urgent: false };

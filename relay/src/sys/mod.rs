@@ -5,6 +5,7 @@
 //! Only this folder names nix and socket2, and only [`outcome`] looks at error numbers.
 //! Read next: [`socket`] for what a leg's socket is set to, [`pipe`] for splice.
 
+pub mod listener;
 pub mod outcome;
 pub mod pipe;
 pub mod process;

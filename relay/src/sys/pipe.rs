@@ -36,7 +36,7 @@ impl Pipe {
     /// Moves up to `bytes_max` from a socket's receive queue into this pipe.
     ///
     /// `Blocked` and `Eof` are not to be believed: one byte of urgent data makes the kernel answer
-    /// EAGAIN for ever, and zero after the FIN, with bytes unread. Confirm both by a plain read.
+    /// EAGAIN for ever, and zero after the FIN, with bytes unread. Confirm both by a peek.
     /// `Blocked` also stands for a full pipe, so ask only while the pipe is empty.
     pub fn fill_from(&self, socket: &impl AsFd, bytes_max: usize) -> Outcome {
         let result = splice(socket, None, &self.sink, None, bytes_max, flags());

@@ -26,3 +26,17 @@ pub fn open_descriptors() -> io::Result<usize> {
         .count()
         .saturating_sub(1))
 }
+
+/// Memory of this process that is really there, in bytes.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn resident_bytes() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kilobytes: u64 = kilobytes
+        .and_then(|text| text.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    Ok(kilobytes * 1024)
+}

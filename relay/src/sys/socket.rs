@@ -66,6 +66,11 @@ pub fn recv(mut socket: &TcpStream, buffer: &mut [u8]) -> Outcome {
     Outcome::of_read(socket.read(buffer))
 }
 
+/// Looks whether a byte is there, without taking it.
+pub fn peek(socket: &TcpStream) -> Outcome {
+    Outcome::of_read(socket.peek(&mut [0; 1]))
+}
+
 /// Writes as much as the socket takes.
 pub fn send(mut socket: &TcpStream, bytes: &[u8]) -> Outcome {
     Outcome::of_write(socket.write(bytes))
