@@ -1,5 +1,6 @@
 //! Signatures, tags and files: what is altered anywhere is refused.
 
+use aws_lc_rs::hmac;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::board_list::{
@@ -11,7 +12,7 @@ use protocol::secret::Secret;
 use protocol::sign::{SigningKey, verify_epoch};
 use protocol::tag::ReturnTag;
 
-use crate::arbitrary;
+use crate::{arbitrary, samples};
 
 fn key(byte: u8) -> SigningKey {
     SigningKey::from_seed(&Secret::new([byte; 32])).expect("a key")
@@ -185,26 +186,48 @@ fn nothing_can_be_added_behind_the_signature_of_an_entry_file() {
     assert!(Entry::parse(&format!("\n{text}")).is_err());
 }
 
-#[test]
-fn a_signature_over_one_kind_never_passes_for_another() {
-    let registrar = key(1);
-    let list = registrar.sign_board_list(empty_list()).expect("fits");
-    let message = protocol::claim::epoch_message([0; 16], 0);
+/// `label` and what is signed, written by hand.
+fn message(label: &str, content: &[u8]) -> Vec<u8> {
+    [label.as_bytes(), content].concat()
+}
 
-    assert!(
-        registrar
-            .public_key()
-            .verify(&message, &list.signature)
-            .is_err()
-    );
-    let unlabelled = list.to_bytes().expect("fits");
-    let content = &unlabelled[..unlabelled.len() - 64];
-    assert!(
-        registrar
-            .public_key()
-            .verify(content, &list.signature)
-            .is_err()
-    );
+#[test]
+fn signatures_cover_a_label_of_their_kind_and_the_encoding() {
+    let registrar = key(1);
+    let verifies = |label, content: &[u8], signature| {
+        let message = message(label, content);
+        registrar.public_key().verify(&message, signature).is_ok()
+    };
+    let claim = registrar.sign_claim(samples::claim().claim).expect("fits");
+    let list = registrar.sign_board_list(empty_list()).expect("fits");
+    let content = list.to_bytes().expect("fits");
+    let (content, _) = content.split_at(content.len() - 64);
+    let epoch = [[7; 16].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 9]].concat();
+
+    assert!(verifies(
+        "tasuki claim 1",
+        &samples::encoded(&claim.claim),
+        &claim.signature
+    ));
+    assert!(verifies("tasuki board list 1", content, &list.signature));
+    assert!(verifies(
+        "tasuki epoch 1",
+        &epoch,
+        &registrar.sign_epoch([7; 16], 9)
+    ));
+}
+
+#[test]
+fn tag_macs_cover_a_label_of_their_reader_and_the_name() {
+    let mac = |key: u8, label| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[key; 32]);
+        hmac::sign(&key, &message(label, &[3; 8])).as_ref().to_vec()
+    };
+
+    let tag = ReturnTag::new([3; 8], &Secret::new([1; 32]), &Secret::new([2; 32]));
+
+    assert_eq!(tag.slot_mac.expose()[..], mac(1, "tasuki slot 1")[..8]);
+    assert_eq!(tag.host_mac.expose()[..], mac(2, "tasuki tag 1")[..16]);
 }
 
 #[test]
