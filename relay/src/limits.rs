@@ -288,3 +288,9 @@ pub const JOINED_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Time for connections to say good-bye when the relay stops.
 pub const FAREWELL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Time between two looks whether a drain has come to its end.
+pub const DRAIN_POLL: Duration = Duration::from_millis(100);
+
+/// The control plane says good-bye to its links for at most this long.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(5);

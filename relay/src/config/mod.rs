@@ -18,6 +18,7 @@ use protocol::refusal::Contact;
 
 use crate::data::DataPath;
 pub use identity::Identity;
+pub(crate) use value::Span;
 
 /// Where the relay looks for its configuration when the command line does not say.
 pub const DEFAULT_PATH: &str = "/etc/tasuki/relay.toml";

@@ -218,3 +218,202 @@ impl Book {
             .unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::claim::Claim;
+    use protocol::id::PublicKey;
+
+    const ANNE: HostKey = PublicKey([1; 32]);
+    const BOB: HostKey = PublicKey([2; 32]);
+
+    fn id(name: &str) -> ComputerId {
+        name.parse().expect("a name")
+    }
+
+    /// The book does not look at signatures.
+    fn claim(name: &str, host_key: HostKey, serial: u64) -> SignedClaim {
+        let claim = Claim {
+            computer_id: id(name),
+            host_key,
+            serial,
+            date: 0,
+        };
+        SignedClaim {
+            claim,
+            signature: [0; 64],
+        }
+    }
+
+    fn book(claims: &[SignedClaim]) -> Book {
+        let mut book = Book::default();
+        for claim in claims {
+            book.apply(book.plan(claim.clone(), 0));
+        }
+        book
+    }
+
+    #[test]
+    fn the_first_key_to_take_an_id_keeps_it() {
+        let book = book(&[claim("desk", ANNE, 5)]);
+
+        let stranger = book.decide(&BOB, None, Some(&id("desk")), 0);
+        assert_eq!(stranger, Decision::Refuse(RefusalCode::IdTaken));
+        assert_eq!(
+            book.decide(&BOB, None, None, 0),
+            Decision::Refuse(RefusalCode::WishMissing)
+        );
+        assert_eq!(
+            book.decide(&BOB, None, Some(&id("other")), 0),
+            Decision::Issue(id("other"))
+        );
+        let owner = Decision::Known(claim("desk", ANNE, 5));
+        assert_eq!(
+            book.decide(&ANNE, None, None, 0),
+            owner,
+            "even without its claim"
+        );
+        assert_eq!(book.decide(&ANNE, None, Some(&id("desk")), 0), owner);
+    }
+
+    #[test]
+    fn a_claim_is_honoured_by_an_empty_book() {
+        let shown = claim("desk", ANNE, 5);
+
+        let decision = Book::default().decide(&ANNE, Some(&shown), None, 0);
+
+        assert_eq!(decision, Decision::Honour(shown));
+    }
+
+    #[test]
+    fn of_two_claims_for_one_id_the_older_wins() {
+        let mut book = book(&[claim("desk", BOB, 9)]);
+        let older = claim("desk", ANNE, 5);
+
+        assert_eq!(
+            book.decide(&ANNE, Some(&older), None, 0),
+            Decision::Honour(older.clone())
+        );
+        assert_eq!(book.apply(book.plan(older.clone(), 0)), Some(BOB));
+
+        let newer = claim("desk", BOB, 9);
+        let loser = book.decide(&BOB, Some(&newer), None, 0);
+        assert_eq!(loser, Decision::Refuse(RefusalCode::ClaimSuperseded));
+        let again = book.decide(&BOB, Some(&newer), Some(&id("desk")), 0);
+        assert_eq!(again, Decision::Refuse(RefusalCode::ClaimSuperseded));
+        let afresh = book.decide(&BOB, Some(&newer), Some(&id("laptop")), 0);
+        assert_eq!(
+            afresh,
+            Decision::Issue(id("laptop")),
+            "a loser may choose another name"
+        );
+        assert_eq!(book.holder(&id("desk")), Some(ANNE));
+        assert_eq!(book.len(), 1);
+    }
+
+    #[test]
+    fn of_two_claims_with_one_serial_the_first_stays() {
+        let book = book(&[claim("desk", ANNE, 5)]);
+
+        let same = claim("desk", BOB, 5);
+
+        let decision = book.decide(&BOB, Some(&same), None, 0);
+        assert_eq!(decision, Decision::Refuse(RefusalCode::ClaimSuperseded));
+    }
+
+    #[test]
+    fn a_renamed_host_has_its_new_name_only_and_its_old_one_rests_for_it() {
+        let mut book = book(&[claim("desk", ANNE, 5)]);
+        let before = claim("desk", ANNE, 5);
+        let renamed = book.decide(&ANNE, Some(&before), Some(&id("tower")), 100);
+        assert_eq!(renamed, Decision::Issue(id("tower")));
+        let after = claim("tower", ANNE, 6);
+        assert_eq!(book.apply(book.plan(after.clone(), 100)), None);
+
+        let year = 100 + limits::NAME_REST.as_secs();
+        let stranger = |now| book.decide(&BOB, None, Some(&id("desk")), now);
+        assert_eq!(stranger(year - 1), Decision::Refuse(RefusalCode::IdTaken));
+        assert_eq!(stranger(year), Decision::Issue(id("desk")));
+        let back = book.decide(&ANNE, Some(&after), Some(&id("desk")), 100);
+        assert_eq!(
+            back,
+            Decision::Issue(id("desk")),
+            "its own old name is free for it"
+        );
+        assert_eq!((book.len(), book.resting()), (1, 1));
+    }
+
+    #[test]
+    fn a_host_that_shows_its_claim_from_before_the_rename_is_told_its_name() {
+        let (old, new) = (claim("desk", ANNE, 5), claim("tower", ANNE, 6));
+
+        let book_knows = book(&[old.clone(), new.clone()]);
+        let shown_old = book_knows.decide(&ANNE, Some(&old), None, 0);
+        assert_eq!(shown_old, Decision::Known(new.clone()));
+        let answer_was_lost = book_knows.decide(&ANNE, Some(&old), Some(&id("tower")), 0);
+        assert_eq!(answer_was_lost, Decision::Known(new.clone()));
+
+        let book_is_from_before = book(&[old]);
+        let shown_new = book_is_from_before.decide(&ANNE, Some(&new), None, 0);
+        assert_eq!(shown_new, Decision::Honour(new));
+    }
+
+    #[test]
+    fn an_older_claim_for_the_same_host_and_id_is_the_better_one() {
+        let (old, new) = (claim("desk", ANNE, 5), claim("desk", ANNE, 9));
+
+        let book = book(&[new.clone()]);
+
+        assert_eq!(
+            book.decide(&ANNE, Some(&old), None, 0),
+            Decision::Honour(old)
+        );
+        assert_eq!(
+            book.decide(&ANNE, Some(&new), None, 0),
+            Decision::Known(new)
+        );
+    }
+
+    #[test]
+    fn a_claim_that_is_shown_takes_a_resting_name_back() {
+        let mut book = book(&[claim("desk", BOB, 9)]);
+        book.apply(book.plan(claim("tower", BOB, 10), 0));
+        let first = claim("desk", ANNE, 5);
+
+        assert_eq!(
+            book.decide(&ANNE, Some(&first), None, 1),
+            Decision::Honour(first.clone())
+        );
+        assert_eq!(book.apply(book.plan(first, 1)), None);
+        assert_eq!((book.len(), book.resting()), (2, 0));
+    }
+
+    #[test]
+    fn the_book_is_full_at_its_limit_for_new_names_only() {
+        let mut book = Book::default();
+        for number in 0..limits::CLAIMS_MAX - 1 {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_be_bytes());
+            book.apply(book.plan(claim(&format!("pc-{number}"), PublicKey(key), 1), 0));
+        }
+        let newcomer = |book: &Book| book.decide(&ANNE, None, Some(&id("desk")), 0);
+        assert_eq!(newcomer(&book), Decision::Issue(id("desk")));
+
+        book.apply(book.plan(claim("last", BOB, 2), 0));
+
+        assert_eq!(
+            newcomer(&book),
+            Decision::Refuse(RefusalCode::RegistrarUnavailable)
+        );
+        let shown = claim("desk", ANNE, 1);
+        assert_eq!(
+            book.decide(&ANNE, Some(&shown), None, 0),
+            Decision::Honour(shown)
+        );
+        assert!(matches!(
+            book.decide(&BOB, None, None, 0),
+            Decision::Known(_)
+        ));
+    }
+}

@@ -404,3 +404,7 @@ impl From<redb::Error> for OpenError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "store_faults.rs"]
+mod faults;

@@ -1,0 +1,154 @@
+//! The relay's end of the admin socket.
+//!
+//! Every connection is one request; how many there are, how long they take and how much they say
+//! is bounded, so that a stuck operator's program takes nothing from the relay.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use super::{Answer, Request};
+use crate::board::Board;
+use crate::limits;
+
+/// The bound socket; its file goes away with it.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl AdminSocket {
+    /// Binds the socket for this user only. A file that a dead relay left behind is replaced.
+    ///
+    /// # Errors
+    /// A running relay has the socket, or the folder cannot be written.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        // Under another name until its permissions are right, so that nobody comes in between.
+        let mut unready = path.as_os_str().to_owned();
+        unready.push(".new");
+        let unready = PathBuf::from(unready);
+        match std::fs::remove_file(&unready) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&unready)?;
+        std::fs::set_permissions(&unready, Permissions::from_mode(0o600))?;
+        std::fs::rename(&unready, path)?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Answers until it is dropped.
+    pub async fn serve(self, board: Arc<Board>) {
+        let places = Arc::new(Semaphore::new(limits::OPERATOR_CONNECTIONS));
+        loop {
+            // INVARIANT: nobody closes the semaphore.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, "Cannot accept an operator's connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let board = Arc::clone(&board);
+            tokio::spawn(async move {
+                if let Err(error) = converse(stream, &board).await {
+                    debug!(%error, "Operator's connection ended early");
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        // A newer relay may have put its own file there; it only makes that one unreachable, and
+        // two relays on one socket do not happen: the second refuses to start.
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            debug!(%error, "Admin socket was gone already");
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, board: &Arc<Board>) -> io::Result<()> {
+    let (reading, mut writing) = stream.into_split();
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(reading.take(limits::ADMIN_REQUEST_MAX));
+    timeout(
+        limits::OPERATOR_TIMEOUT,
+        reader.read_until(b'\n', &mut line),
+    )
+    .await??;
+    let (answer, body) = match serde_json::from_slice(&line) {
+        Ok(request) => answer(request, board).await,
+        Err(error) => (
+            Answer::Error {
+                message: format!("not a request: {error}"),
+            },
+            Vec::new(),
+        ),
+    };
+    let mut bytes = serde_json::to_vec(&answer)?;
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&body);
+    for part in bytes.chunks(64 * 1024) {
+        timeout(limits::OPERATOR_TIMEOUT, writing.write_all(part)).await??;
+    }
+    timeout(limits::OPERATOR_TIMEOUT, writing.shutdown()).await?
+}
+
+async fn answer(request: Request, board: &Arc<Board>) -> (Answer, Vec<u8>) {
+    match request {
+        Request::Status => (Answer::Status(Box::new(board.status())), Vec::new()),
+        Request::Drain { deadline_s } => {
+            let deadline = Duration::from_secs(deadline_s);
+            if !limits::DRAIN_DEADLINES.contains(&deadline) {
+                let message = format!("a deadline is at most {:?}", limits::DRAIN_DEADLINES.end());
+                return (Answer::Error { message }, Vec::new());
+            }
+            info!(deadline_s, "Operator asks to drain");
+            board.drain(deadline).await;
+            (
+                Answer::Draining {
+                    sessions: board.status().sessions.now,
+                },
+                Vec::new(),
+            )
+        }
+        Request::Export => {
+            let mut claims = Vec::new();
+            match board.registrar.export(&mut claims) {
+                Ok(()) => (Answer::Export, claims),
+                Err(error) => (
+                    Answer::Error {
+                        message: error.to_string(),
+                    },
+                    Vec::new(),
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Figures for Prometheus, on a loopback listener of their own.
+//!
+//! Owns the names, which dashboards depend on; the figures belong to the parts that count them.
+//! Format: Prometheus text exposition 0.0.4.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use crate::admin::status::Phase;
+use crate::board::Board;
+use crate::data::EndReason;
+use crate::limits;
+
+/// Answers scrapes until it is dropped.
+pub async fn serve(listener: TcpListener, board: Arc<Board>) {
+    let places = Arc::new(Semaphore::new(limits::OPERATOR_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let board = Arc::clone(&board);
+                tokio::spawn(async move {
+                    converse(stream, board).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "Cannot accept a scrape");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, board: Arc<Board>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = respond(&request, &board);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::OPERATOR_TIMEOUT)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(limits::OPERATOR_TIMEOUT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "Scrape ended early"),
+        Err(_) => debug!("Scrape took too long"),
+    }
+}
+
+fn respond(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> {
+    let (status, text) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/metrics") => (StatusCode::OK, page(board)),
+        (&Method::GET, _) => (
+            StatusCode::NOT_FOUND,
+            "metrics are at /metrics\n".to_owned(),
+        ),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(plain));
+    response
+}
+
+/// The page that Prometheus reads.
+pub fn page(board: &Board) -> String {
+    let mut page = Page::default();
+    write_board(&mut page, board);
+    write_control(&mut page, board);
+    write_data(&mut page, board);
+    page.0
+}
+
+fn write_board(page: &mut Page, board: &Board) {
+    let status = board.status();
+    page.family("tasuki_info", "gauge", "Version and name of this board.");
+    page.sample(
+        "tasuki_info",
+        &[("version", &status.version), ("board", &status.name)],
+        1,
+    );
+    let serving = u64::from(status.phase == Phase::Serving);
+    page.gauge(
+        "tasuki_serving",
+        "1 while new hosts and sessions are taken.",
+        serving,
+    );
+    page.gauge(
+        "tasuki_hosts_online",
+        "Hosts linked now.",
+        status.hosts.online,
+    );
+    page.gauge(
+        "tasuki_hosts_known",
+        "Hosts that have a computer ID.",
+        status.hosts.known,
+    );
+    page.gauge(
+        "tasuki_hosts_limit",
+        "Hosts that may be linked.",
+        status.hosts.limit,
+    );
+    page.gauge(
+        "tasuki_sessions",
+        "Sessions joined now.",
+        status.sessions.now,
+    );
+    page.gauge(
+        "tasuki_sessions_limit",
+        "Sessions that may be joined.",
+        status.sessions.limit,
+    );
+    page.gauge(
+        "tasuki_legs_parked",
+        "Clients that wait for their host now.",
+        status.legs.parked,
+    );
+    page.gauge(
+        "tasuki_connections_unproven",
+        "Connections that have proven nothing yet.",
+        status.legs.unproven,
+    );
+    let end = board
+        .certificate_end()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    page.gauge(
+        "tasuki_certificate_expiry_timestamp_seconds",
+        "When the board's certificate ends, in seconds since 1970.",
+        end.as_secs(),
+    );
+    let writable = u64::from(status.registrar.trouble.is_none());
+    page.gauge(
+        "tasuki_registrar_writable",
+        "1 while new computer IDs can be given out.",
+        writable,
+    );
+    page.gauge(
+        "tasuki_board_list_serial",
+        "Serial of the board list.",
+        status.registrar.board_list_serial,
+    );
+    if let Some(bytes) = status.process.memory_bytes {
+        page.gauge(
+            "process_resident_memory_bytes",
+            "Resident memory of the relay.",
+            bytes,
+        );
+    }
+    if let Some(open) = status.process.descriptors {
+        page.gauge("process_open_fds", "Descriptors that are open.", open);
+    }
+    page.gauge(
+        "process_max_fds",
+        "Descriptors that may be open.",
+        status.process.descriptors_limit,
+    );
+}
+
+fn write_control(page: &mut Page, board: &Board) {
+    let counters = board.control.counters();
+    for (name, help, value) in [
+        (
+            "tasuki_accepted_total",
+            "Connections accepted.",
+            counters.accepted(),
+        ),
+        (
+            "tasuki_accept_errors_total",
+            "Failed attempts to accept.",
+            counters.accept_errors(),
+        ),
+        (
+            "tasuki_evicted_total",
+            "Unproven connections closed for newer ones.",
+            counters.evicted(),
+        ),
+        (
+            "tasuki_turned_away_total",
+            "Connections closed before TLS.",
+            counters.turned_away(),
+        ),
+        (
+            "tasuki_registered_total",
+            "Links registered by hosts.",
+            counters.registered(),
+        ),
+        (
+            "tasuki_invited_total",
+            "Invites sent to hosts.",
+            counters.invited(),
+        ),
+        (
+            "tasuki_hung_up_total",
+            "Clients that left while they waited.",
+            counters.hung_up(),
+        ),
+    ] {
+        page.counter(name, help, value);
+    }
+    page.family("tasuki_refused_total", "counter", "Refusals sent, by code.");
+    for (code, count) in counters.refused() {
+        page.sample("tasuki_refused_total", &[("code", code)], count);
+    }
+    page.family(
+        "tasuki_handshakes_failed_total",
+        "counter",
+        "Failed handshakes, by cause.",
+    );
+    for (cause, count) in counters.handshakes_failed() {
+        page.sample("tasuki_handshakes_failed_total", &[("cause", cause)], count);
+    }
+}
+
+fn write_data(page: &mut Page, board: &Board) {
+    let stats = board.data.stats();
+    page.counter(
+        "tasuki_sessions_joined_total",
+        "Sessions joined.",
+        stats.sessions_joined,
+    );
+    page.family(
+        "tasuki_sessions_ended_total",
+        "counter",
+        "Sessions ended, by reason.",
+    );
+    for reason in EndReason::ALL {
+        let count = stats.ended_for(reason);
+        page.sample(
+            "tasuki_sessions_ended_total",
+            &[("reason", reason.as_str())],
+            count,
+        );
+    }
+    page.family(
+        "tasuki_bytes_total",
+        "counter",
+        "Bytes of sessions, by direction.",
+    );
+    page.sample("tasuki_bytes_total", &[("to", "host")], stats.bytes.to_host);
+    page.sample(
+        "tasuki_bytes_total",
+        &[("to", "client")],
+        stats.bytes.to_client,
+    );
+    page.family(
+        "tasuki_forwarded_bytes_total",
+        "counter",
+        "Bytes of sessions, by way.",
+    );
+    page.sample(
+        "tasuki_forwarded_bytes_total",
+        &[("by", "splice")],
+        stats.bytes_spliced,
+    );
+    page.sample(
+        "tasuki_forwarded_bytes_total",
+        &[("by", "copy")],
+        stats.bytes_copied,
+    );
+    page.family(
+        "tasuki_forward_calls_total",
+        "counter",
+        "Reads of sessions' sockets, by way.",
+    );
+    page.sample(
+        "tasuki_forward_calls_total",
+        &[("by", "splice")],
+        stats.splice_calls,
+    );
+    page.sample(
+        "tasuki_forward_calls_total",
+        &[("by", "copy")],
+        stats.copy_calls,
+    );
+    page.gauge(
+        "tasuki_pipes_in_use",
+        "Pipes with bytes in them.",
+        stats.pipes_in_use,
+    );
+    page.gauge(
+        "tasuki_pipes_idle",
+        "Pipes kept for the next use.",
+        stats.pipes_idle,
+    );
+    for (name, help, value) in [
+        (
+            "tasuki_pipe_shortages_total",
+            "Reads copied for want of a pipe.",
+            stats.pipe_shortages,
+        ),
+        (
+            "tasuki_stale_events_total",
+            "Events for ended sessions.",
+            stats.stale_events,
+        ),
+        (
+            "tasuki_mailbox_refusals_total",
+            "Commands that found a full mailbox.",
+            stats.mailbox_refusals,
+        ),
+    ] {
+        page.counter(name, help, value);
+    }
+    page.family(
+        "tasuki_worker_beats_total",
+        "counter",
+        "Turns of each data worker's loop.",
+    );
+    for (index, beats) in board.data.beats().into_iter().enumerate() {
+        page.sample(
+            "tasuki_worker_beats_total",
+            &[("worker", &index.to_string())],
+            beats,
+        );
+    }
+}
+
+/// The text as it grows.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, &[], value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", help);
+        self.sample(name, &[], value);
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    /// Labels come from ourselves and need no escaping: names are ASCII letters and digits.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, value)| format!("{label}=\"{value}\""))
+            .collect();
+        if labels.is_empty() {
+            self.line(format_args!("{name} {value}\n"));
+        } else {
+            self.line(format_args!("{name}{{{}}} {value}\n", labels.join(",")));
+        }
+    }
+
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        self.0.write_fmt(text).expect("a string takes everything");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_carry_their_labels() {
+        let mut page = Page::default();
+        page.family("tasuki_bytes_total", "counter", "Bytes.");
+        page.sample("tasuki_bytes_total", &[("to", "host"), ("by", "copy")], 7);
+        page.gauge("tasuki_sessions", "Sessions.", 3);
+
+        let expected = "# HELP tasuki_bytes_total Bytes.\n\
+                        # TYPE tasuki_bytes_total counter\n\
+                        tasuki_bytes_total{to=\"host\",by=\"copy\"} 7\n\
+                        # HELP tasuki_sessions Sessions.\n\
+                        # TYPE tasuki_sessions gauge\n\
+                        tasuki_sessions 3\n";
+        assert_eq!(page.0, expected);
+    }
+}

@@ -1,0 +1,225 @@
+//! The order in which a relay comes to life.
+//!
+//! Descriptors, data plane, registrar, TLS, control plane, admin socket, metrics; then systemd is
+//! told. Nothing is told to be ready before it is. Read next: [`crate::board`] for what runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Instant, SystemTime};
+
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info, warn};
+
+use crate::admin::server::AdminSocket;
+use crate::admin::status::Phase;
+use crate::board::{Board, date};
+use crate::config::Config;
+use crate::control::{self, Control};
+use crate::data::{self, DataPlane};
+use crate::registrar::{self, Registrar, RegistrarError};
+use crate::tls::{OuterTls, TlsError};
+use crate::{limits, metrics, sys};
+
+/// Why a relay did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Data(#[from] data::StartError),
+    #[error(transparent)]
+    Registrar(#[from] RegistrarError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("cannot listen on {0}")]
+    Listen(String, #[source] io::Error),
+    #[error("cannot open the control socket {0}")]
+    ControlSocket(PathBuf, #[source] io::Error),
+}
+
+/// A relay that runs, in the hands of whoever started it.
+#[derive(Debug)]
+pub struct Running {
+    pub(crate) board: Arc<Board>,
+    pub(crate) tasks: Vec<JoinHandle<()>>,
+    metrics_address: Option<SocketAddr>,
+}
+
+/// Starts a relay on the present tokio runtime; it serves when this returns.
+///
+/// # Errors
+/// What could not be had.
+pub async fn run(config: Config) -> Result<Running, StartError> {
+    let (started, started_at) = (SystemTime::now(), Instant::now());
+    let descriptors = sys::process::raise_descriptor_limit().unwrap_or_else(|error| {
+        warn!(%error, "Cannot raise the limit of open descriptors");
+        1_024
+    });
+    let (ended, ends) = control::session_ends(config.limits.sessions);
+    let data = DataPlane::start(data_settings(&config), move |end| ended.send(end))?;
+    let data = Arc::new(data);
+    let settings = registrar::Settings {
+        claims_per_range: config.limits.claims_per_range,
+        not_before: config.identity.not_before,
+    };
+    let registrar = Registrar::open(&config.state_dir, &config.node, settings, started)?;
+    let registrar = Arc::new(registrar);
+    let tls = OuterTls::new(&config.node.certificate, &config.node.key)?;
+    let control = Control::start(
+        control_settings(&config, descriptors),
+        tls.clone(),
+        Arc::clone(&registrar),
+        Arc::clone(&data),
+        ends,
+    )
+    .map_err(|error| StartError::Listen(join(&config.listen), error))?;
+    let admin = AdminSocket::bind(&config.control_socket)
+        .map_err(|error| StartError::ControlSocket(config.control_socket.clone(), error))?;
+    let metrics = match config.metrics_listen {
+        None => None,
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|error| StartError::Listen(address.to_string(), error))?)
+        }
+    };
+    let metrics_address = metrics
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
+
+    let board = Arc::new(Board {
+        identity: RwLock::new(config.identity.clone()),
+        config,
+        registrar,
+        data,
+        control,
+        tls,
+        descriptors,
+        phase: Mutex::new(Phase::Serving),
+        started,
+        started_at,
+    });
+    let mut tasks = vec![
+        tokio::spawn(admin.serve(Arc::clone(&board))),
+        tokio::spawn(tick(Arc::clone(&board))),
+        tokio::spawn(watch(Arc::clone(&board))),
+    ];
+    tasks
+        .extend(metrics.map(|listener| tokio::spawn(metrics::serve(listener, Arc::clone(&board)))));
+    announce(&board);
+    Ok(Running {
+        board,
+        tasks,
+        metrics_address,
+    })
+}
+
+impl Running {
+    /// Where agents may connect: the real ports, in the order of the configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.board.control.addresses()
+    }
+
+    /// Where metrics are, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// The running parts, for status and drain.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+}
+
+fn data_settings(config: &Config) -> data::Settings {
+    data::Settings {
+        workers: config.workers,
+        sessions_max: config.limits.sessions,
+        memory_budget: config.limits.memory_budget,
+        pipes: limits::PIPES,
+        data_path: config.data_path,
+    }
+}
+
+fn control_settings(config: &Config, descriptors: u64) -> control::Settings {
+    control::Settings {
+        listen: config.listen.clone(),
+        bars: config.bars.clone(),
+        sessions_max: config.limits.sessions,
+        links_max: config.limits.hosts,
+        parked_max: config.limits.parked_legs,
+        unproven_per_address: config.limits.unproven_per_address,
+        descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
+        ping_interval: config.ping_interval,
+        ..control::Settings::default()
+    }
+}
+
+fn announce(board: &Board) {
+    let identity = &board.config.identity;
+    if let Some(warning) = identity.warning(board.started) {
+        warn!(warning);
+    }
+    info!(
+        board = %board.config.node.name,
+        deployment = board.config.node.deployment,
+        listen = join(board.control.addresses()),
+        certificate_until = date(identity.not_after),
+        known_hosts = board.registrar.status().known,
+        workers = board.config.workers,
+        "Serving"
+    );
+    notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
+}
+
+/// Keeps the registrar's papers fresh.
+async fn tick(board: Arc<Board>) {
+    let mut interval = tokio::time::interval(limits::REGISTRAR_TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let registrar = Arc::clone(&board.registrar);
+        let ticked = tokio::task::spawn_blocking(move || registrar.tick(SystemTime::now())).await;
+        if let Err(error) = ticked {
+            warn!(%error, "The registrar's upkeep was abandoned");
+        }
+    }
+}
+
+/// Tells systemd that the relay lives, as long as every data worker moves. That this task runs is
+/// the sign of life of the control plane: both share one runtime.
+async fn watch(board: Arc<Board>) {
+    let Some(patience) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    // A worker beats at least once in two of its beats, so two looks at it must be further apart.
+    let pause = (patience / 3).max(3 * limits::BEAT);
+    let mut before = board.data.beats();
+    loop {
+        tokio::time::sleep(pause).await;
+        let beats = board.data.beats();
+        match beats
+            .iter()
+            .zip(&before)
+            .position(|(now, before)| now == before)
+        {
+            None => notify(&[NotifyState::Watchdog]),
+            Some(worker) => error!(worker, "A data worker is stuck; systemd will hear nothing"),
+        }
+        before = beats;
+    }
+}
+
+/// Tells systemd, if it listens.
+pub(crate) fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "Cannot tell systemd");
+    }
+}
+
+fn join(addresses: &[SocketAddr]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
+}
