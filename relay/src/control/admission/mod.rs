@@ -1,0 +1,177 @@
+//! Who may take up the relay's time before having proven anything.
+//!
+//! Pure: time and chance come in as arguments, every table has a fixed size.
+//! Nobody is ever banned: an address that strangers share with honest people must keep working
+//! for them. So the unproven connection that has waited longest makes room for a new one (an
+//! honest handshake is quick, a slow one is not), failures cost only those who fail, and proven
+//! hosts leave the count.
+//! Read next: [`source`] for the memory of failures.
+
+mod source;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::limits;
+pub(super) use source::{Attempt, Rates};
+use source::{Group, Sources};
+
+/// The bounds, so that tests can turn them.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    pub(super) unproven_max: usize,
+    pub(super) unproven_per_address: usize,
+    pub(super) grace: Duration,
+    pub(super) rates: Rates,
+}
+
+/// Unproven connections and recent failures. `H` is what ends a connection.
+#[derive(Debug)]
+pub(super) struct Admission<H> {
+    bounds: Bounds,
+    /// By number, so the oldest comes first.
+    unproven: BTreeMap<u64, Unproven<H>>,
+    counts: HashMap<Group, usize>,
+    next_number: u64,
+    failures: Sources,
+}
+
+/// What to do with a new connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict<H> {
+    /// Let it in under this number; if there is somebody to evict, end that one.
+    Enter { number: u64, evict: Option<H> },
+    /// Close it: too many from there.
+    TurnAway,
+}
+
+#[derive(Debug)]
+struct Unproven<H> {
+    groups: [Group; 2],
+    since: Instant,
+    handle: Option<H>,
+}
+
+impl<H> Admission<H> {
+    pub(super) fn new(bounds: Bounds, now: Instant) -> Self {
+        let failures = Sources::new(limits::SOURCE_SETS, bounds.rates, now);
+        Self {
+            bounds,
+            unproven: BTreeMap::new(),
+            counts: HashMap::new(),
+            next_number: 0,
+            failures,
+        }
+    }
+
+    /// Connections that have proven nothing yet.
+    pub(super) fn unproven(&self) -> usize {
+        self.unproven.len()
+    }
+
+    /// Whether a new connection would find room; if not, accepting can wait a little.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        self.unproven.len() < self.bounds.unproven_max
+            || self
+                .unproven
+                .values()
+                .any(|entry| self.is_evictable(entry, now))
+    }
+
+    /// Decides about a new connection; `chance` is random.
+    pub(super) fn enter(&mut self, from: IpAddr, chance: u16, now: Instant) -> Verdict<H> {
+        let groups = Group::of(from);
+        if self.failures.turns_away(from, chance, now) {
+            return Verdict::TurnAway;
+        }
+        let evict = match self.crowded(groups) {
+            None => None,
+            Some(crowd) => match self.evict_from(crowd, now) {
+                Some(evicted) => evicted.handle,
+                None => return Verdict::TurnAway,
+            },
+        };
+        for group in groups {
+            *self.counts.entry(group).or_default() += 1;
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        self.unproven.insert(
+            number,
+            Unproven {
+                groups,
+                since: now,
+                handle: None,
+            },
+        );
+        Verdict::Enter { number, evict }
+    }
+
+    /// Says how to end a connection that was let in, unless it has left already.
+    pub(super) fn attach(&mut self, number: u64, handle: H) {
+        if let Some(entry) = self.unproven.get_mut(&number) {
+            entry.handle = Some(handle);
+        }
+    }
+
+    /// The connection has proven itself or is gone. No eviction can reach it any more.
+    pub(super) fn leave(&mut self, number: u64) {
+        if let Some(entry) = self.unproven.remove(&number) {
+            self.uncount(entry.groups);
+        }
+    }
+
+    /// Notes a failure. Returns `false` when there were so many from there that the peer should
+    /// not even be told why it failed.
+    pub(super) fn failed(&mut self, from: IpAddr, attempt: Attempt, now: Instant) -> bool {
+        self.failures.charge(from, attempt, now)
+    }
+
+    /// The crowd that has to give up a place before a connection of these groups can have one.
+    fn crowded(&self, groups: [Group; 2]) -> Option<Group> {
+        let per_address = self.bounds.unproven_per_address;
+        let count = |group: &Group| self.counts.get(group).copied().unwrap_or(0);
+        groups
+            .into_iter()
+            .find(|group| count(group) >= group.share(per_address))
+            .or_else(|| {
+                // Whoever has most gives up one, so a flood from one place costs nobody else.
+                let full = self.unproven.len() >= self.bounds.unproven_max;
+                let widest = self.unproven.values().map(|entry| entry.groups[1]);
+                full.then(|| widest.max_by_key(count)).flatten()
+            })
+    }
+
+    fn evict_from(&mut self, crowd: Group, now: Instant) -> Option<Unproven<H>> {
+        let (number, oldest) = self
+            .unproven
+            .iter()
+            .find(|(_, entry)| entry.groups.contains(&crowd))?;
+        if !self.is_evictable(oldest, now) {
+            return None;
+        }
+        let number = *number;
+        let evicted = self.unproven.remove(&number)?;
+        self.uncount(evicted.groups);
+        Some(evicted)
+    }
+
+    fn is_evictable(&self, entry: &Unproven<H>, now: Instant) -> bool {
+        now.saturating_duration_since(entry.since) >= self.bounds.grace
+    }
+
+    fn uncount(&mut self, groups: [Group; 2]) {
+        for group in groups {
+            if let Some(count) = self.counts.get_mut(&group) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&group);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

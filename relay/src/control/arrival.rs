@@ -1,0 +1,183 @@
+//! What a new connection turns out to be: handshake, first frame, and whom it is handed to.
+//!
+//! Everything here is bounded by two deadlines, and happens before anybody has proven anything.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use protocol::outer::Frame;
+use protocol::refusal::{Refusal, RefusalCode};
+use protocol::version::{Outdated, VERSIONS, Versions};
+use rustls::server::Acceptor;
+use rustls::{CertificateError, Error as TlsError, PeerIncompatible};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tracing::debug;
+
+use super::admission::Attempt;
+use super::connection::{Connection, ReceiveError};
+use super::counters::HandshakeFailure;
+use super::shared::{Shared, Unproven};
+use super::{leg, link};
+use crate::tls::record::RecordExact;
+use crate::tls::{Purpose, host_key::host_key};
+
+/// Serves one connection to its end.
+pub(super) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    unproven: Unproven,
+    shared: Arc<Shared>,
+) {
+    // In boxes, so that a link that lives for weeks does not keep the room that its handshake took.
+    let Some((purpose, mut connection)) = Box::pin(shake_hands(socket, peer, &shared)).await else {
+        return;
+    };
+    let first = timeout(shared.settings.timing.first_frame, connection.receive()).await;
+    let frame = match first {
+        Ok(Ok(frame)) => frame,
+        Ok(Err(ReceiveError::Closed | ReceiveError::Broken(_))) => {
+            fail(&shared, peer, HandshakeFailure::Closed);
+            return;
+        }
+        Ok(Err(error @ (ReceiveError::Frame(_) | ReceiveError::Record(_)))) => {
+            debug!(%peer, %error, "First frame is none");
+            let refusal =
+                shared.failed(peer.ip(), Attempt::Handshake, RefusalCode::BadFrame.into());
+            refuse(connection, refusal, &shared).await;
+            return;
+        }
+        Err(_) => {
+            fail(&shared, peer, HandshakeFailure::Deadline);
+            return;
+        }
+    };
+    match (purpose, frame) {
+        (Purpose::Link, Frame::Register(register)) => {
+            Box::pin(link::serve(connection, register, unproven, shared)).await;
+        }
+        (Purpose::Leg, Frame::Connect(request)) => {
+            Box::pin(leg::connect(connection, request, unproven, shared)).await;
+        }
+        (Purpose::Leg, Frame::Join(request)) => {
+            Box::pin(leg::join(connection, request, shared)).await;
+        }
+        (purpose, frame) => {
+            debug!(%peer, ?purpose, frame = frame.name(), "First frame is the wrong one");
+            let refusal =
+                shared.failed(peer.ip(), Attempt::Handshake, RefusalCode::BadFrame.into());
+            refuse(connection, refusal, &shared).await;
+        }
+    }
+}
+
+/// What every agent must pass, whatever it has come for. Gives the version to speak.
+pub(super) fn greet(peer: SocketAddr, versions: Versions, shared: &Shared) -> Result<u16, Refusal> {
+    if let Some(contact) = shared.bar(peer.ip()) {
+        let retry_after_s = u32::MAX;
+        return Err(Refusal {
+            contact,
+            retry_after_s,
+            ..RefusalCode::Barred.into()
+        });
+    }
+    VERSIONS.agree(versions).map_err(|outdated| {
+        let code = match outdated {
+            Outdated::Us => RefusalCode::BoardTooOld,
+            Outdated::Peer => RefusalCode::AgentTooOld,
+        };
+        Refusal {
+            retry_after_s: u32::MAX,
+            ..code.into()
+        }
+    })
+}
+
+/// Says no, and counts it.
+pub(super) async fn refuse(connection: Connection, refusal: Refusal, shared: &Shared) {
+    debug!(peer = %connection.peer, code = refusal.code.label(), "Refused");
+    shared.counters.count_refused(refusal.code);
+    Box::pin(connection.refuse(refusal, shared.settings.timing.linger)).await;
+}
+
+async fn shake_hands(
+    socket: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Option<(Purpose, Connection)> {
+    let outcome = timeout(
+        shared.settings.timing.handshake,
+        accept_tls(socket, peer, shared),
+    )
+    .await;
+    let failure = match outcome {
+        Ok(Ok(accepted)) => return Some(accepted),
+        Ok(Err(failure)) => failure,
+        Err(_) => HandshakeFailure::Deadline,
+    };
+    fail(shared, peer, failure);
+    None
+}
+
+async fn accept_tls(
+    socket: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<(Purpose, Connection), HandshakeFailure> {
+    let failure = |error| failure(&error);
+    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), RecordExact::new(socket));
+    let start = acceptor.await.map_err(failure)?;
+    let purpose = Purpose::of(&start.client_hello());
+    // Without a purpose any of the configurations will do, to send the alert that says so.
+    let config = shared.tls.config(purpose.unwrap_or(Purpose::Leg));
+    let stream = start.into_stream(config).await.map_err(failure)?;
+    let purpose = purpose.ok_or(HandshakeFailure::WrongPurpose)?;
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(<[_]>::first);
+    let host_key = certificate.and_then(host_key);
+    Ok((purpose, Connection::new(stream, peer, host_key)))
+}
+
+fn fail(shared: &Shared, peer: SocketAddr, failure: HandshakeFailure) {
+    debug!(%peer, cause = failure.label(), "Handshake failed");
+    shared.counters.count_handshake_failure(failure);
+    // There is no way to tell the peer more, so the refusal goes nowhere.
+    let _ = shared.failed(peer.ip(), Attempt::Handshake, RefusalCode::BadFrame.into());
+}
+
+fn failure(error: &io::Error) -> HandshakeFailure {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>());
+    match (error.kind(), tls) {
+        (_, Some(error)) => tls_failure(error),
+        (io::ErrorKind::InvalidData, None) => HandshakeFailure::TooLarge,
+        _ => HandshakeFailure::Closed,
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "rustls adds errors with every release"
+)]
+fn tls_failure(error: &TlsError) -> HandshakeFailure {
+    match error {
+        TlsError::InvalidMessage(_) => HandshakeFailure::NotTls,
+        TlsError::NoApplicationProtocol => HandshakeFailure::WrongPurpose,
+        TlsError::NoCertificatesPresented
+        | TlsError::InvalidCertificate(
+            CertificateError::BadEncoding | CertificateError::BadSignature,
+        ) => HandshakeFailure::HostKey,
+        TlsError::PeerIncompatible(
+            PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::Tls13RequiredForQuic
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        ) => HandshakeFailure::OldTls,
+        _ => HandshakeFailure::Other,
+    }
+}

@@ -1,0 +1,208 @@
+//! What control counts for metrics: a plain struct of atomics, read at any time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use protocol::refusal::RefusalCode;
+
+/// Why a connection never came to its first frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeFailure {
+    /// What came is not TLS.
+    NotTls,
+    /// The peer speaks no TLS 1.3.
+    OldTls,
+    /// The peer wants neither a link nor a leg.
+    WrongPurpose,
+    /// A host key is missing, or is not one.
+    HostKey,
+    /// A handshake or a record larger than any agent sends.
+    TooLarge,
+    /// It took too long.
+    Deadline,
+    /// The peer went away.
+    Closed,
+    /// Anything else that TLS does not allow.
+    Other,
+}
+
+impl HandshakeFailure {
+    /// Every cause, in the order of the counters.
+    pub const ALL: [Self; 8] = [
+        Self::NotTls,
+        Self::OldTls,
+        Self::WrongPurpose,
+        Self::HostKey,
+        Self::TooLarge,
+        Self::Deadline,
+        Self::Closed,
+        Self::Other,
+    ];
+
+    /// The label in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotTls => "not_tls",
+            Self::OldTls => "old_tls",
+            Self::WrongPurpose => "wrong_purpose",
+            Self::HostKey => "host_key",
+            Self::TooLarge => "too_large",
+            Self::Deadline => "deadline",
+            Self::Closed => "closed",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Events since the start; only [`Counters::accept_paused`] goes both ways.
+#[derive(Debug)]
+pub struct Counters {
+    accepted: AtomicU64,
+    accept_errors: AtomicU64,
+    accept_paused: AtomicBool,
+    evicted: AtomicU64,
+    turned_away: AtomicU64,
+    handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
+    /// One for each code of [`RefusalCode::ALL`], in its order, and one for all others.
+    refused: Vec<AtomicU64>,
+    registered: AtomicU64,
+    invited: AtomicU64,
+    joined: AtomicU64,
+    hung_up: AtomicU64,
+}
+
+macro_rules! event_counters {
+    ($($(#[$meta:meta])* $count:ident $read:ident $field:ident;)*) => {
+        impl Counters {$(
+            pub(super) fn $count(&self) {
+                self.$field.fetch_add(1, Ordering::Relaxed);
+            }
+
+            $(#[$meta])*
+            pub fn $read(&self) -> u64 {
+                self.$field.load(Ordering::Relaxed)
+            }
+        )*}
+    };
+}
+
+event_counters! {
+    /// Connections accepted from the kernel.
+    count_accepted accepted accepted;
+    /// Times that the kernel had no connection to give although one was there.
+    count_accept_error accept_errors accept_errors;
+    /// Unproven connections closed to make room for newer ones.
+    count_evicted evicted evicted;
+    /// Connections closed before their handshake, for the failures of others from there.
+    count_turned_away turned_away turned_away;
+    /// Links that hosts have registered.
+    count_registered registered registered;
+    /// Invites sent to hosts.
+    count_invited invited invited;
+    /// Sessions handed to the data plane.
+    count_joined joined joined;
+    /// Clients that went away while they waited for their host.
+    count_hung_up hung_up hung_up;
+}
+
+impl Counters {
+    pub(super) fn new() -> Self {
+        let codes = RefusalCode::ALL.len() + 1;
+        Self {
+            accepted: AtomicU64::default(),
+            accept_errors: AtomicU64::default(),
+            accept_paused: AtomicBool::default(),
+            evicted: AtomicU64::default(),
+            turned_away: AtomicU64::default(),
+            handshakes_failed: Default::default(),
+            refused: (0..codes).map(|_| AtomicU64::default()).collect(),
+            registered: AtomicU64::default(),
+            invited: AtomicU64::default(),
+            joined: AtomicU64::default(),
+            hung_up: AtomicU64::default(),
+        }
+    }
+
+    pub(super) fn count_handshake_failure(&self, cause: HandshakeFailure) {
+        let position = HandshakeFailure::ALL.iter().position(|it| *it == cause);
+        let counter = position.and_then(|position| self.handshakes_failed.get(position));
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Handshakes that failed, by cause.
+    pub fn handshakes_failed(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let counts = self
+            .handshakes_failed
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        HandshakeFailure::ALL
+            .iter()
+            .map(|cause| cause.label())
+            .zip(counts)
+    }
+
+    /// Handshakes that failed, of all causes.
+    pub fn handshakes_failed_total(&self) -> u64 {
+        self.handshakes_failed().map(|(_, count)| count).sum()
+    }
+
+    pub(super) fn count_refused(&self, code: RefusalCode) {
+        let others = RefusalCode::ALL.len();
+        let position = RefusalCode::ALL
+            .iter()
+            .position(|it| *it == code)
+            .unwrap_or(others);
+        if let Some(counter) = self.refused.get(position) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Refusals sent, by code; those of hosts that were passed on are among them.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let labels = RefusalCode::ALL
+            .iter()
+            .map(|code| code.label())
+            .chain(["other"]);
+        labels.zip(
+            self.refused
+                .iter()
+                .map(|count| count.load(Ordering::Relaxed)),
+        )
+    }
+
+    /// Refusals sent, of all codes.
+    pub fn refused_total(&self) -> u64 {
+        self.refused().map(|(_, count)| count).sum()
+    }
+
+    pub(super) fn set_accept_paused(&self, paused: bool) {
+        self.accept_paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether new connections wait because descriptors are short.
+    pub fn accept_paused(&self) -> bool {
+        self.accept_paused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_and_each_cause_has_a_counter_of_its_own() {
+        let counters = Counters::new();
+        for code in RefusalCode::ALL {
+            counters.count_refused(*code);
+        }
+        counters.count_refused(RefusalCode::Other(9_999));
+        for cause in HandshakeFailure::ALL {
+            counters.count_handshake_failure(cause);
+        }
+
+        assert!(counters.refused().all(|(_, count)| count == 1));
+        assert_eq!(counters.refused().count(), RefusalCode::ALL.len() + 1);
+        assert!(counters.handshakes_failed().all(|(_, count)| count == 1));
+    }
+}

@@ -1,0 +1,350 @@
+//! A host's link, from its registration to its end.
+//!
+//! The link's task is the only one that reads and writes its connection. What others want of it
+//! comes through a bounded queue; why it must end comes beside that queue, so it always arrives.
+
+use std::io;
+use std::sync::Arc;
+
+use heapless::Vec;
+use protocol::id::{ComputerId, HostKey};
+use protocol::outer::{Decline, Frame, Move, Ping, Pong, Register, Registered};
+use protocol::refusal::{Refusal, RefusalCode};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Duration, Instant, sleep_until};
+use tracing::{debug, info};
+
+use super::arrival::refuse;
+use super::board_list;
+use super::connection::{Connection, ReceiveError};
+use super::leg::Reply;
+use super::presence::{Order, Orders};
+use super::register::{Registration, register};
+use super::shared::{Drain, Shared, Unproven, stopped};
+use crate::limits;
+use crate::registrar::SignedList;
+
+/// Serves a link.
+pub(super) async fn serve(
+    connection: Connection,
+    request: Register,
+    unproven: Unproven,
+    shared: Arc<Shared>,
+) {
+    let registration = match Box::pin(register(&connection, &request, &shared)).await {
+        Ok(registration) => registration,
+        Err(refusal) => return refuse(connection, refusal, &shared).await,
+    };
+    // A proven host leaves the count of its address.
+    drop(unproven);
+    shared.counters.count_registered();
+    let present = Present {
+        number: registration.orders.number,
+        host_key: registration.claim.claim.host_key,
+        shared: Arc::clone(&shared),
+    };
+    let id = registration.claim.claim.computer_id.clone();
+    let peer = connection.peer;
+    info!(computer_id = %id, %peer, software = %request.software, "Host linked");
+    let began = Instant::now();
+    let known_serial = request.board_list_serial;
+    drop(request);
+
+    let mut link = Link::new(connection, present.host_key, &shared);
+    let end = match link.welcome(&registration, known_serial).await {
+        Ok(()) => link.run(registration.orders).await,
+        Err(error) => End::Broken(error),
+    };
+
+    drop(present);
+    let lasted_s = began.elapsed().as_secs();
+    info!(computer_id = %id, %peer, lasted_s, reason = end.label(), "Link ended");
+    link.part(end, &id).await;
+}
+
+/// The host's place in the presence table; dropping it gives the place up.
+struct Present {
+    number: u64,
+    host_key: HostKey,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.shared.presence.leave(&self.host_key, self.number);
+    }
+}
+
+struct Link {
+    connection: Connection,
+    host_key: HostKey,
+    shared: Arc<Shared>,
+    board_list: watch::Receiver<Arc<SignedList>>,
+    drain: watch::Receiver<Option<Drain>>,
+    bars: watch::Receiver<Arc<[crate::config::Bar]>>,
+    stop: watch::Receiver<bool>,
+    /// Pings whose answers somebody waits for.
+    probes: Vec<(u32, oneshot::Sender<()>), { limits::PROBES_PER_LINK }>,
+    next_ping: u32,
+    silent_at: Instant,
+    pace: Pace,
+}
+
+/// Why a link is over.
+#[derive(Debug)]
+enum End {
+    /// The host hung up.
+    Closed,
+    Silent,
+    Flood,
+    BadFrame,
+    /// The rest of the board wants it to end.
+    Told(RefusalCode),
+    Barred(Refusal),
+    Stopping,
+    Broken(io::Error),
+}
+
+impl Link {
+    fn new(connection: Connection, host_key: HostKey, shared: &Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            connection,
+            host_key,
+            board_list: shared.board_list.subscribe(),
+            drain: shared.drain.subscribe(),
+            bars: shared.bars.subscribe(),
+            stop: shared.stop.subscribe(),
+            probes: Vec::new(),
+            next_ping: 0,
+            silent_at: now + silence(shared.settings.ping_interval),
+            pace: Pace::new(now),
+            shared: Arc::clone(shared),
+        }
+    }
+
+    async fn welcome(&mut self, registration: &Registration, known_serial: u64) -> io::Result<()> {
+        let interval = self.shared.settings.ping_interval.as_secs();
+        let registered = Registered {
+            version: registration.version,
+            claim: registration.claim.clone(),
+            ping_interval_s: u16::try_from(interval).unwrap_or(u16::MAX),
+        };
+        self.connection.send(&registered.into()).await?;
+        self.send_board_list(known_serial).await
+    }
+
+    /// Works until the link is over.
+    async fn run(&mut self, mut orders: Orders) -> End {
+        // What changed between the registration and here is looked at as well.
+        self.drain.mark_changed();
+        self.bars.mark_changed();
+        loop {
+            let step = tokio::select! {
+                frame = self.connection.receive() => self.handle_frame(frame).await,
+                Some(order) = orders.orders.recv() => self.handle_order(order).await,
+                reason = &mut orders.ended => {
+                    Err(End::Told(reason.unwrap_or(RefusalCode::LinkReplaced)))
+                }
+                () = sleep_until(self.silent_at) => Err(End::Silent),
+                Ok(()) = self.board_list.changed() => {
+                    self.send_board_list(0).await.map_err(End::Broken)
+                }
+                Ok(()) = self.drain.changed() => self.send_move().await.map_err(End::Broken),
+                Ok(()) = self.bars.changed() => self.check_bars(),
+                () = stopped(&mut self.stop) => Err(End::Stopping),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    async fn handle_frame(&mut self, frame: Result<Frame, ReceiveError>) -> Result<(), End> {
+        let frame = frame.map_err(End::of_receive)?;
+        let now = Instant::now();
+        self.silent_at = now + silence(self.shared.settings.ping_interval);
+        if !self.pace.allows_one_more(now) {
+            return Err(End::Flood);
+        }
+        match frame {
+            Frame::Ping(Ping { number }) => {
+                let pong = Pong { number }.into();
+                self.connection.send(&pong).await.map_err(End::Broken)
+            }
+            Frame::Pong(Pong { number }) => {
+                self.handle_pong(number);
+                Ok(())
+            }
+            Frame::Decline(decline) => {
+                self.handle_decline(decline);
+                Ok(())
+            }
+            Frame::Register(_)
+            | Frame::Registered(_)
+            | Frame::Connect(_)
+            | Frame::Join(_)
+            | Frame::Joined(_)
+            | Frame::Invite(_)
+            | Frame::Redirect(_)
+            | Frame::Refused(_)
+            | Frame::Move(_)
+            | Frame::BoardListPart(_) => Err(End::BadFrame),
+        }
+    }
+
+    fn handle_pong(&mut self, number: u32) {
+        if let Some(index) = self.probes.iter().position(|(asked, _)| *asked == number) {
+            let (_, answer) = self.probes.swap_remove(index);
+            // Whoever asked may have lost patience.
+            let _ = answer.send(());
+        }
+    }
+
+    fn handle_decline(&mut self, decline: Decline) {
+        let Decline { ticket, refusal } = decline;
+        let Some(answer) = self.shared.invites().decline(&ticket, &self.host_key) else {
+            return;
+        };
+        // A client that has just left needs no answer.
+        let _ = answer.send(Reply::Declined(refusal));
+    }
+
+    async fn handle_order(&mut self, order: Order) -> Result<(), End> {
+        let frame = match order {
+            Order::Invite(invite) => {
+                self.shared.counters.count_invited();
+                Frame::from(*invite)
+            }
+            Order::Probe(answer) => {
+                let number = self.next_ping;
+                self.next_ping = number.wrapping_add(1);
+                self.probes.retain(|(_, answer)| !answer.is_closed());
+                if self.probes.push((number, answer)).is_err() {
+                    return Ok(());
+                }
+                Ping { number }.into()
+            }
+        };
+        self.connection.send(&frame).await.map_err(End::Broken)
+    }
+
+    async fn send_board_list(&mut self, known_serial: u64) -> io::Result<()> {
+        let list = Arc::clone(&self.board_list.borrow_and_update());
+        Box::pin(board_list::send(&mut self.connection, &list, known_serial)).await
+    }
+
+    async fn send_move(&mut self) -> io::Result<()> {
+        let Some(drain) = *self.drain.borrow_and_update() else {
+            return Ok(());
+        };
+        let rest = drain.rest(Instant::now()).as_secs();
+        // Naming no board means any other: a lone board knows of none.
+        let deadline_s = u32::try_from(rest).unwrap_or(u32::MAX);
+        self.connection
+            .send(
+                &Move {
+                    boards: Vec::new(),
+                    deadline_s,
+                }
+                .into(),
+            )
+            .await
+    }
+
+    fn check_bars(&mut self) -> Result<(), End> {
+        self.bars.mark_unchanged();
+        match self.shared.bar(self.connection.peer.ip()) {
+            Some(contact) => Err(End::Barred(Refusal {
+                contact,
+                retry_after_s: u32::MAX,
+                ..RefusalCode::Barred.into()
+            })),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the connection, with a word to the host where it can still hear one.
+    async fn part(self, end: End, id: &ComputerId) {
+        let refusal = match end {
+            End::Closed | End::Silent => return self.connection.close().await,
+            End::Broken(error) => {
+                debug!(computer_id = %id, %error, "Link broke");
+                return;
+            }
+            End::Flood => Refusal::from(RefusalCode::TooManyAttempts),
+            End::BadFrame => RefusalCode::BadFrame.into(),
+            End::Told(code) => code.into(),
+            End::Barred(refusal) => refusal,
+            End::Stopping => Refusal::from(RefusalCode::Draining).retry_after(limits::RETRY_SOON),
+        };
+        refuse(self.connection, refusal, &self.shared).await;
+    }
+}
+
+impl End {
+    fn of_receive(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Closed => Self::Closed,
+            ReceiveError::Broken(error) => Self::Broken(error),
+            ReceiveError::Frame(_) | ReceiveError::Record(_) => Self::BadFrame,
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Silent => "silent",
+            Self::Flood => "flood",
+            Self::BadFrame => "bad_frame",
+            Self::Told(code) => code.label(),
+            Self::Barred(_) => "barred",
+            Self::Stopping => "stopping",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
+fn silence(ping_interval: Duration) -> Duration {
+    ping_interval * limits::SILENT_INTERVALS
+}
+
+/// How many frames a host may send.
+#[derive(Debug)]
+struct Pace {
+    /// When the frames so far are forgiven.
+    forgiven_at: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { forgiven_at: now }
+    }
+
+    fn allows_one_more(&mut self, now: Instant) -> bool {
+        let (per_second, at_once) = limits::LINK_FRAMES;
+        let each = Duration::from_secs(1) / per_second;
+        self.forgiven_at = self.forgiven_at.max(now) + each;
+        self.forgiven_at <= now + each * at_once
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_beyond_the_pace_end_a_link() {
+        let now = Instant::now();
+        let (per_second, at_once) = limits::LINK_FRAMES;
+        let mut pace = Pace::new(now);
+
+        assert!((0..at_once).all(|_| pace.allows_one_more(now)));
+        assert!(!pace.allows_one_more(now));
+
+        let mut pace = Pace::new(now);
+        let mut steadily =
+            (0..10_000).map(|frame| now + Duration::from_secs(1) / per_second * frame);
+        assert!(steadily.all(|at| pace.allows_one_more(at)));
+    }
+}

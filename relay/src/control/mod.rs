@@ -1,0 +1,243 @@
+//! CONTROL PLANE: who may meet whom.
+//!
+//! Accepts connections, shakes hands, holds the hosts' links, brings a client's leg and a host's
+//! leg together and hands the two sockets to the data plane. May be slow; every queue and every
+//! wait in it is bounded by [`crate::limits`]. Must never touch a byte of a tunnel.
+//! Read next: `listener`, then `arrival` (what a connection turns out to be), `link` and `leg`.
+
+mod admission;
+mod arrival;
+mod board_list;
+mod connection;
+mod counters;
+mod invite;
+mod leg;
+mod link;
+mod listener;
+mod presence;
+mod register;
+mod session;
+mod shared;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::Bar;
+use crate::data::{DataPlane, EndReason};
+use crate::limits;
+use crate::registrar::Registrar;
+use crate::tls::OuterTls;
+
+pub use counters::{Counters, HandshakeFailure};
+pub use session::{EndReceiver, EndSender, session_ends};
+use shared::{Drain, Shared};
+
+/// What the control plane is told by the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: Vec<SocketAddr>,
+    pub bars: Vec<Bar>,
+    /// The same number that the data plane was given.
+    pub sessions_max: usize,
+    /// Hosts linked at a time.
+    pub links_max: usize,
+    pub parked_max: usize,
+    pub unproven_per_address: usize,
+    /// Descriptors that this process may have open.
+    pub descriptors: usize,
+    /// Whole seconds.
+    pub ping_interval: Duration,
+    pub timing: Timing,
+    /// Failed look-ups from one address: how many a second, and how many at once.
+    pub failed_lookups: (u32, u32),
+}
+
+/// How long control waits for whom; tests shorten it.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    pub handshake: Duration,
+    pub first_frame: Duration,
+    pub probe: Duration,
+    pub park_untagged: Duration,
+    pub park_tagged: Duration,
+    pub linger: Duration,
+}
+
+/// The running control plane.
+#[derive(Debug)]
+pub struct Control {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What an operator sees of the control plane.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Connections that have proven nothing yet.
+    pub unproven: usize,
+    /// Hosts linked now.
+    pub links: usize,
+    /// Clients that wait for their host now.
+    pub parked: usize,
+    pub sessions: usize,
+    /// Seconds until the sessions that are left are ended, while draining.
+    pub drain_rest_s: Option<u64>,
+    /// Whether new connections wait because descriptors are short.
+    pub accept_paused: bool,
+    pub accepted: u64,
+    pub refused: u64,
+    pub handshakes_failed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            bars: Vec::new(),
+            sessions_max: limits::SESSIONS_MAX,
+            links_max: limits::HOSTS_MAX,
+            parked_max: limits::PARKED_LEGS_MAX,
+            unproven_per_address: limits::UNPROVEN_PER_ADDRESS,
+            descriptors: 1_024,
+            ping_interval: limits::PING_INTERVAL,
+            timing: Timing::default(),
+            failed_lookups: limits::FAILED_LOOKUPS,
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            handshake: limits::HANDSHAKE_DEADLINE,
+            first_frame: limits::FIRST_FRAME_DEADLINE,
+            probe: limits::PROBE_DEADLINE,
+            park_untagged: limits::PARK_UNTAGGED,
+            park_tagged: limits::PARK_TAGGED,
+            linger: limits::LINGER_DEADLINE,
+        }
+    }
+}
+
+impl Control {
+    /// Binds the listeners and begins to accept. Runs on the tokio runtime that it is called on.
+    ///
+    /// `ends` is the other half of the sender that the data plane calls ([`session_ends`]).
+    ///
+    /// # Errors
+    /// An address cannot be bound.
+    pub fn start(
+        settings: Settings,
+        tls: OuterTls,
+        registrar: Arc<Registrar>,
+        data: Arc<DataPlane>,
+        ends: EndReceiver,
+    ) -> io::Result<Self> {
+        let listeners = listener::bind(&settings.listen)?;
+        let addresses = listeners
+            .iter()
+            .map(tokio::net::TcpListener::local_addr)
+            .collect::<Result<_, _>>()?;
+        let shared = Arc::new(Shared::new(settings, tls, registrar, data));
+        let tasks = vec![
+            tokio::spawn(listener::run(listeners, Arc::clone(&shared))),
+            tokio::spawn(session::log_ends(ends, Arc::clone(&shared))),
+            tokio::spawn(board_list::watch(Arc::clone(&shared))),
+        ];
+        Ok(Self {
+            shared,
+            addresses,
+            tasks: Mutex::new(tasks),
+        })
+    }
+
+    /// Where the listeners are bound, in the order of the settings.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Counters for metrics.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        let now = Instant::now();
+        let drain = *self.shared.drain.borrow();
+        Status {
+            unproven: self.shared.unproven(),
+            links: self.shared.presence.len(),
+            parked: self.shared.invites().parked(),
+            sessions: self.shared.sessions.len(),
+            drain_rest_s: drain.map(|drain| drain.rest(now).as_secs()),
+            accept_paused: self.shared.counters.accept_paused(),
+            accepted: self.shared.counters.accepted(),
+            refused: self.shared.counters.refused_total(),
+            handshakes_failed: self.shared.counters.handshakes_failed_total(),
+        }
+    }
+
+    /// Takes no new hosts and sessions, tells linked hosts to move, and ends what is left of the
+    /// sessions after `deadline`. Returns at once; a second call changes the deadline.
+    pub fn drain(&self, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        tracing::info!(deadline_s = deadline.as_secs(), "Draining");
+        self.shared.drain.send_replace(Some(Drain { until }));
+    }
+
+    /// Waits until a drain has begun, no session is left or its deadline has passed, and ends
+    /// what is left.
+    pub async fn drained(&self) {
+        let mut drain = self.shared.drain.subscribe();
+        loop {
+            let until = drain.borrow_and_update().map(|drain| drain.until);
+            let Some(until) = until else {
+                // Control itself holds the sender.
+                let _ = drain.changed().await;
+                continue;
+            };
+            let left = self.shared.sessions.len() + self.shared.invites().parked();
+            if left == 0 {
+                return;
+            }
+            let next_look = Instant::now() + limits::DRAIN_POLL;
+            if next_look > until {
+                sleep_until(until).await;
+                self.shared.data.end_all(EndReason::Drained);
+                return;
+            }
+            sleep_until(next_look).await;
+        }
+    }
+
+    /// Bars these ranges from now on, and ends links and sessions that come from there.
+    pub fn bar(&self, bars: Vec<Bar>) {
+        self.shared.bars.send_replace(Arc::from(bars));
+        let barred = |address: IpAddr| self.shared.bar(address).is_some();
+        for id in self.shared.sessions.numbers_where(barred) {
+            // A full mailbox means that the worker is busy ending others; the operator asks again.
+            if !self.shared.data.end(id, EndReason::Operator) {
+                tracing::warn!(session = id, "Barred session could not be ended now");
+            }
+        }
+    }
+
+    /// Closes the listeners, says good-bye to every link and waits for them a little. Sessions
+    /// belong to the data plane and are left alone.
+    pub async fn shutdown(&self) {
+        self.shared.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // A task that panicked has said so on its own thread.
+            let _ = task.await;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How a host becomes present: version, bar, epoch, claim, and the question whether it is a clone.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use protocol::claim::SignedClaim;
+use protocol::id::HostKey;
+use protocol::outer::Register;
+use protocol::refusal::{Refusal, RefusalCode};
+use protocol::sign::verify_epoch;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, timeout};
+use tracing::warn;
+
+use super::admission::Attempt;
+use super::arrival::greet;
+use super::connection::Connection;
+use super::presence::{Newcomer, Obstacle, Order, Orders};
+use super::shared::Shared;
+use crate::limits;
+use crate::registrar::{AdmitRequest, Admitted};
+
+/// A host that is present from now on.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) version: u16,
+    pub(super) claim: SignedClaim,
+    pub(super) orders: Orders,
+}
+
+/// Lets the host in, or says why not.
+pub(super) async fn register(
+    connection: &Connection,
+    register: &Register,
+    shared: &Arc<Shared>,
+) -> Result<Registration, Refusal> {
+    let peer = connection.peer;
+    let version = greet(peer, register.versions, shared)?;
+    if let Some(refusal) = shared.draining() {
+        return Err(refusal);
+    }
+    let host_key = connection.host_key.ok_or(RefusalCode::HostKeyMissing)?;
+    let Register {
+        nonce,
+        epoch,
+        epoch_signature,
+        ..
+    } = register;
+    if verify_epoch(&host_key, *nonce, *epoch, epoch_signature).is_err() {
+        let refusal = Refusal::from(RefusalCode::BadFrame).text("epoch is not signed by the host");
+        return Err(shared.failed(peer.ip(), Attempt::Handshake, refusal));
+    }
+    let admitted = admit(connection, host_key, register, shared)
+        .await
+        .map_err(|code| {
+            // A board that cannot write is no fault of the host.
+            if code == RefusalCode::RegistrarUnavailable {
+                Refusal::from(code).retry_after(limits::RETRY_SOON)
+            } else {
+                shared.failed(peer.ip(), Attempt::Lookup, code.into())
+            }
+        })?;
+    if let Some(former) = admitted.superseded {
+        shared.presence.end(&former, RefusalCode::ClaimSuperseded);
+    }
+    let newcomer = Newcomer {
+        host_key,
+        id: admitted.claim.claim.computer_id.clone(),
+        nonce: *nonce,
+        epoch: *epoch,
+        slot_key: register.slot_key.clone(),
+    };
+    let orders = enter(newcomer, shared).await?;
+    Ok(Registration {
+        version,
+        claim: admitted.claim,
+        orders,
+    })
+}
+
+/// Asks the registrar, on a thread that may block.
+async fn admit(
+    connection: &Connection,
+    host_key: HostKey,
+    register: &Register,
+    shared: &Arc<Shared>,
+) -> Result<Admitted, RefusalCode> {
+    let _permit = shared
+        .registrations
+        .acquire()
+        .await
+        .map_err(|_| RefusalCode::RegistrarUnavailable)?;
+    let registrar = Arc::clone(&shared.registrar);
+    let (claim, wish) = (register.claim.clone(), register.wish.clone());
+    let from = connection.peer.ip();
+    let decision = tokio::task::spawn_blocking(move || {
+        registrar.admit(&AdmitRequest {
+            host_key,
+            claim: claim.as_ref(),
+            wish: wish.as_ref(),
+            from,
+            now: SystemTime::now(),
+        })
+    });
+    decision
+        .await
+        .unwrap_or(Err(RefusalCode::RegistrarUnavailable))
+}
+
+/// Makes the host present. Where another process holds its place, that one is probed: if it lives,
+/// the newcomer is a clone.
+async fn enter(mut newcomer: Newcomer, shared: &Shared) -> Result<Orders, Refusal> {
+    let mut silent = None;
+    // The incumbent may change while it is probed, but not more often than somebody registers.
+    for _ in 0..=limits::PROBES_PER_LINK {
+        let (obstacle, again) = match shared.presence.enter(newcomer, silent) {
+            Ok(orders) => return Ok(orders),
+            Err(refused) => refused,
+        };
+        newcomer = again;
+        match obstacle {
+            Obstacle::Stale => return Err(RefusalCode::LinkReplaced.into()),
+            Obstacle::Full => {
+                return Err(Refusal::from(RefusalCode::BoardFull).retry_after(limits::RETRY_SOON));
+            }
+            Obstacle::Occupied { number, orders } => {
+                match probe(&orders, shared.settings.timing.probe).await {
+                    Probe::Silent => silent = Some(number),
+                    Probe::Gone => {}
+                    Probe::Alive => {
+                        warn!(computer_id = %newcomer.id, "Two machines show the same host key");
+                        return Err(RefusalCode::Clone.into());
+                    }
+                }
+            }
+        }
+    }
+    Err(Refusal::from(RefusalCode::TooManyAttempts).retry_after(limits::RETRY_SOON))
+}
+
+enum Probe {
+    Alive,
+    Silent,
+    /// The link is over, or too many ask it.
+    Gone,
+}
+
+async fn probe(orders: &mpsc::Sender<Order>, deadline: Duration) -> Probe {
+    let (answer, answered) = oneshot::channel();
+    let ask = async {
+        orders.send(Order::Probe(answer)).await.ok()?;
+        answered.await.ok()
+    };
+    match timeout(deadline, ask).await {
+        Ok(Some(())) => Probe::Alive,
+        Ok(None) => Probe::Gone,
+        Err(_) => Probe::Silent,
+    }
+}

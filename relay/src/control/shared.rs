@@ -1,0 +1,192 @@
+//! What every connection's task can reach: settings, tables, counters, and the news of the board.
+//!
+//! All locks here are held for moments only, and never across an await.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::refusal::{Contact, Refusal, RefusalCode};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Duration, Instant};
+
+use super::Settings;
+use super::admission::{Admission, Attempt, Bounds, Rates, Verdict};
+use super::counters::Counters;
+use super::invite::Invites;
+use super::leg::Answer;
+use super::presence::Presence;
+use super::session::Sessions;
+use crate::config::Bar;
+use crate::data::DataPlane;
+use crate::limits;
+use crate::registrar::{Registrar, SignedList};
+use crate::tls::OuterTls;
+
+/// The state of the control plane.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) tls: OuterTls,
+    pub(super) registrar: Arc<Registrar>,
+    pub(super) data: Arc<DataPlane>,
+    pub(super) counters: Counters,
+    pub(super) presence: Presence,
+    pub(super) sessions: Sessions,
+    /// Bounds the threads that verify claims.
+    pub(super) registrations: Semaphore,
+    pub(super) bars: watch::Sender<Arc<[Bar]>>,
+    pub(super) drain: watch::Sender<Option<Drain>>,
+    pub(super) board_list: watch::Sender<Arc<SignedList>>,
+    pub(super) stop: watch::Sender<bool>,
+    admission: Mutex<Admission<AbortHandle>>,
+    invites: Mutex<Invites<Answer>>,
+}
+
+/// The board is being emptied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drain {
+    /// When the sessions that are left are ended.
+    pub(super) until: Instant,
+}
+
+/// A connection that has proven nothing yet; dropping it takes it off the count.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    number: u64,
+    shared: Arc<Shared>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: Settings,
+        tls: OuterTls,
+        registrar: Arc<Registrar>,
+        data: Arc<DataPlane>,
+    ) -> Self {
+        let bounds = Bounds {
+            unproven_max: limits::UNPROVEN_MAX,
+            unproven_per_address: settings.unproven_per_address,
+            grace: limits::UNPROVEN_GRACE,
+            rates: Rates {
+                handshakes: limits::HANDSHAKE_FAILURES,
+                lookups: settings.failed_lookups,
+                tickets: limits::WRONG_TICKETS,
+            },
+        };
+        Self {
+            tls,
+            data,
+            counters: Counters::new(),
+            presence: Presence::new(settings.links_max),
+            sessions: Sessions::new(settings.sessions_max),
+            registrations: Semaphore::new(limits::REGISTRATIONS_AT_ONCE),
+            bars: watch::Sender::new(Arc::from(settings.bars.as_slice())),
+            drain: watch::Sender::new(None),
+            board_list: watch::Sender::new(registrar.board_list()),
+            stop: watch::Sender::new(false),
+            admission: Mutex::new(Admission::new(bounds, Instant::now().into_std())),
+            invites: Mutex::new(Invites::new(settings.parked_max)),
+            registrar,
+            settings,
+        }
+    }
+
+    pub(super) fn invites(&self) -> MutexGuard<'_, Invites<Answer>> {
+        self.invites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connections that have proven nothing yet.
+    pub(super) fn unproven(&self) -> usize {
+        self.admission().unproven()
+    }
+
+    /// Whether one more unproven connection would find a place.
+    pub(super) fn has_room(&self) -> bool {
+        self.admission().has_room(Instant::now().into_std())
+    }
+
+    /// Lets a new connection in, or says that it must be closed. Whoever has to make room is ended.
+    pub(super) fn enter(self: &Arc<Self>, from: IpAddr, chance: u16) -> Option<Unproven> {
+        let mut admission = self.admission();
+        match admission.enter(from, chance, Instant::now().into_std()) {
+            Verdict::Enter { number, evict } => {
+                if let Some(evicted) = evict {
+                    // Under the lock: a connection that has just proven itself is safe from it.
+                    evicted.abort();
+                    self.counters.count_evicted();
+                }
+                Some(Unproven {
+                    number,
+                    shared: Arc::clone(self),
+                })
+            }
+            Verdict::TurnAway => {
+                self.counters.count_turned_away();
+                None
+            }
+        }
+    }
+
+    /// Says which task serves an unproven connection.
+    pub(super) fn attach(&self, number: u64, task: AbortHandle) {
+        self.admission().attach(number, task);
+    }
+
+    /// Notes that an attempt from there failed, and gives the refusal that the peer may see.
+    pub(super) fn failed(&self, from: IpAddr, attempt: Attempt, refusal: Refusal) -> Refusal {
+        if self
+            .admission()
+            .failed(from, attempt, Instant::now().into_std())
+        {
+            refusal
+        } else {
+            Refusal::from(RefusalCode::TooManyAttempts).retry_after(limits::RETRY_SOON)
+        }
+    }
+
+    /// Whom somebody at this address may ask why it is barred, if it is.
+    pub(super) fn bar(&self, address: IpAddr) -> Option<Contact> {
+        let bars = self.bars.borrow();
+        let bar = bars.iter().find(|bar| bar.range.contains(&address))?;
+        Some(bar.contact.clone())
+    }
+
+    /// The refusal for new hosts and sessions while the board is being emptied.
+    pub(super) fn draining(&self) -> Option<Refusal> {
+        let drain = (*self.drain.borrow())?;
+        let rest = drain.rest(Instant::now());
+        Some(Refusal::from(RefusalCode::Draining).retry_after(rest.max(limits::RETRY_SOON)))
+    }
+
+    fn admission(&self) -> MutexGuard<'_, Admission<AbortHandle>> {
+        self.admission
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until the relay stops.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Without a sender there is no control plane any more, which is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+impl Drain {
+    /// Time until the end.
+    pub(super) fn rest(self, now: Instant) -> Duration {
+        self.until.saturating_duration_since(now)
+    }
+}
+
+impl Unproven {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for Unproven {
+    fn drop(&mut self) {
+        self.shared.admission().leave(self.number);
+    }
+}
