@@ -1,7 +1,13 @@
 //! Every "no" in plain words: who says it, why, and what to do about it.
 //!
-//! The sentences stand in `text.rs`, one table, so that another language is another table.
-//! No other module words anything for an end user.
+//! Each file here is a table for one kind of failure, so that another language is another
+//! set of tables. No other module words anything for an end user. What strangers wrote
+//! (reasons, names, contacts) is printable by the time it gets here.
+
+mod ends;
+mod local;
+mod outer;
+mod refusal;
 
 use std::fmt;
 
@@ -18,7 +24,9 @@ pub enum Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub who: Who,
+    /// Whole sentences; "it" is `who`.
     pub why: String,
+    /// Whole sentences.
     pub what_to_do: String,
 }
 
@@ -28,37 +36,38 @@ pub trait Explain {
     fn explain(&self) -> Explanation;
 }
 
-/// "The relay: why. What to do."
+impl Explanation {
+    fn new(who: Who, why: impl Into<String>, what_to_do: impl Into<String>) -> Self {
+        Self {
+            who,
+            why: why.into(),
+            what_to_do: what_to_do.into(),
+        }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Relay => "the relay",
+            Self::OfficePc => "the office PC",
+            Self::YourNetwork => "your network",
+            Self::ThisProgram => "this program",
+        })
+    }
+}
+
+/// Three lines, one for each question.
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            who,
+            why,
+            what_to_do,
+        } = self;
         write!(
             formatter,
-            "{:?}: {} {}",
-            self.who, self.why, self.what_to_do
+            "Stopped by: {who}\nWhy:        {why}\nWhat to do: {what_to_do}"
         )
-    }
-}
-
-impl Explain for protocol::refusal::Refusal {
-    fn explain(&self) -> Explanation {
-        unimplemented!()
-    }
-}
-
-impl Explain for crate::outer::OuterError {
-    fn explain(&self) -> Explanation {
-        unimplemented!()
-    }
-}
-
-impl Explain for crate::state::StateError {
-    fn explain(&self) -> Explanation {
-        unimplemented!()
-    }
-}
-
-impl Explain for crate::config::ConfigError {
-    fn explain(&self) -> Explanation {
-        unimplemented!()
     }
 }

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::warn;
 
-use super::OuterError;
 use super::board::{Assembler, BoardListError, Boards};
+use super::error::{OuterError, is_cut};
 use super::tls::{BoardIdentity, OuterStream};
 use crate::config::Endpoint;
 
@@ -77,10 +77,13 @@ impl Connection {
     /// [`OuterError::Refused`], so that `?` does the right thing with it.
     pub async fn receive(&mut self) -> Result<Frame, OuterError> {
         loop {
-            match self.next_frame().await? {
-                Frame::BoardListPart(part) => self.take_board_list(&part)?,
-                Frame::Refused(refusal) => return Err(OuterError::Refused(Box::new(refusal))),
-                frame => return Ok(frame),
+            let frame = self.next_frame().await?;
+            if let Frame::BoardListPart(part) = frame {
+                self.take_board_list(&part)?;
+            } else if let Frame::Refused(refusal) = frame {
+                return Err(OuterError::Refused(Box::new(refusal)));
+            } else {
+                return Ok(frame);
             }
         }
     }
@@ -135,11 +138,9 @@ impl Connection {
 
 /// A cut connection is a closed one, however the cut looks from here.
 fn lost(error: io::Error) -> OuterError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => OuterError::Closed,
-        _ => OuterError::Lost(error),
+    if is_cut(&error) {
+        OuterError::Closed
+    } else {
+        OuterError::Lost(error)
     }
 }

@@ -29,26 +29,11 @@ pub enum OuterError {
     #[error("{address} does not answer")]
     NoAnswer { address: Endpoint },
 
-    #[error("no connection to the proxy {proxy}")]
-    ProxyUnreachable { proxy: Endpoint, source: io::Error },
-    /// `asked`: what the proxy would accept, empty if it does not say.
-    #[error("proxy {proxy} demands authentication ({asked})")]
-    ProxyAuthentication { proxy: Endpoint, asked: String },
-    #[error("proxy {proxy} forbids a connection to {address}: {answer}")]
-    ProxyRefused {
+    #[error("proxy {proxy}: {source}")]
+    Proxy {
         proxy: Endpoint,
-        address: Endpoint,
-        answer: String,
+        source: ProxyRefusal,
     },
-    #[error("proxy {proxy} cannot reach {address}: {answer}")]
-    ProxyNoWay {
-        proxy: Endpoint,
-        address: Endpoint,
-        answer: String,
-    },
-    /// What answers is no proxy of the configured kind.
-    #[error("proxy {proxy} gives an unusable answer: {reason}")]
-    ProxyUnusable { proxy: Endpoint, reason: String },
 
     #[error("board at {address} is refused")]
     Certificate {
@@ -94,6 +79,23 @@ pub enum OuterError {
     Refused(Box<Refusal>),
 }
 
+/// Why a proxy does not help.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyRefusal {
+    #[error("no connection")]
+    Unreachable(#[source] io::Error),
+    /// `asked`: what the proxy would accept, empty if it does not say.
+    #[error("authentication demanded ({asked})")]
+    Authentication { asked: String },
+    #[error("connections to {address} are forbidden: {answer}")]
+    Forbidden { address: Endpoint, answer: String },
+    #[error("it cannot reach {address}: {answer}")]
+    NoWay { address: Endpoint, answer: String },
+    /// What answers is no proxy of the configured kind.
+    #[error("unusable answer: {reason}")]
+    Unusable { reason: String },
+}
+
 /// Why a board's certificate is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateRefusal {
@@ -120,9 +122,8 @@ impl OuterError {
         match self {
             Self::NameNotFound { .. } => 1,
             Self::Unreachable { .. } | Self::NoAnswer { .. } => 2,
-            Self::ProxyUnreachable { .. } | Self::ProxyNoWay { .. } => 3,
-            Self::ProxyRefused { .. } | Self::ProxyUnusable { .. } => 4,
-            Self::ProxyAuthentication { .. } | Self::HandshakeCut { .. } => 5,
+            Self::Proxy { .. } => 3,
+            Self::HandshakeCut { .. } => 5,
             Self::NotTls { .. } | Self::OldTls { .. } | Self::Tls { .. } => 6,
             Self::Closed
             | Self::Lost(_)
@@ -133,4 +134,13 @@ impl OuterError {
             Self::EntryUnusable(_) | Self::UnknownBoard(_) | Self::Refused(_) => 9,
         }
     }
+}
+
+/// Whether the other side, or something between, has cut the connection.
+pub(super) fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        error.kind(),
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
+    )
 }

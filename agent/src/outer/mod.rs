@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use board::Boards;
 pub use connection::Connection;
-pub use error::{CertificateRefusal, OuterError};
+pub use error::{CertificateRefusal, OuterError, ProxyRefusal};
 use protocol::file::entry::Entry;
 use protocol::id::BoardName;
 use tokio::time::timeout;

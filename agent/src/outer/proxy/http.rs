@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-use super::super::OuterError;
 use crate::config::{Endpoint, ProxyServer};
+use crate::outer::ProxyRefusal;
 
 /// Largest answer, status line and headers.
 const ANSWER_MAX: usize = 8 * 1024;
@@ -19,23 +19,12 @@ pub(super) async fn connect(
     server: &ProxyServer,
     user_agent: &str,
     address: &Endpoint,
-) -> Result<TcpStream, OuterError> {
-    let lost = |source| OuterError::ProxyUnreachable {
-        proxy: server.address.clone(),
-        source,
-    };
+) -> Result<TcpStream, ProxyRefusal> {
     let request = request(server, user_agent, address);
-    stream.write_all(request.as_bytes()).await.map_err(lost)?;
-    let answer = read_answer(&mut stream)
-        .await
-        .map_err(|error| match error {
-            AnswerError::Io(source) => lost(source),
-            AnswerError::Unusable(reason) => OuterError::ProxyUnusable {
-                proxy: server.address.clone(),
-                reason: reason.to_owned(),
-            },
-        })?;
-    judge(answer, server, address)?;
+    let sent = stream.write_all(request.as_bytes()).await;
+    sent.map_err(ProxyRefusal::Unreachable)?;
+    let answer = read_answer(&mut stream).await?;
+    judge(answer, address)?;
     Ok(stream)
 }
 
@@ -62,19 +51,17 @@ struct Answer {
     schemes: String,
 }
 
-enum AnswerError {
-    Io(std::io::Error),
-    Unusable(&'static str),
-}
-
 /// Reads the answer up to its last byte and not one further: what follows comes from the board.
-async fn read_answer(stream: &mut TcpStream) -> Result<Answer, AnswerError> {
+async fn read_answer(stream: &mut TcpStream) -> Result<Answer, ProxyRefusal> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 1024];
     loop {
-        let peeked = stream.peek(&mut chunk).await.map_err(AnswerError::Io)?;
+        let peeked = stream
+            .peek(&mut chunk)
+            .await
+            .map_err(ProxyRefusal::Unreachable)?;
         if peeked == 0 {
-            return Err(AnswerError::Unusable("it closed the connection"));
+            return Err(unusable("it closed the connection"));
         }
         let before = bytes.len();
         bytes.extend_from_slice(&chunk[..peeked]);
@@ -83,10 +70,13 @@ async fn read_answer(stream: &mut TcpStream) -> Result<Answer, AnswerError> {
             None => (bytes.len(), None),
         };
         if end > ANSWER_MAX {
-            return Err(AnswerError::Unusable("its answer has no end"));
+            return Err(unusable("its answer has no end"));
         }
         let taken = &mut chunk[..end - before];
-        stream.read_exact(taken).await.map_err(AnswerError::Io)?;
+        stream
+            .read_exact(taken)
+            .await
+            .map_err(ProxyRefusal::Unreachable)?;
         if let Some(answer) = answer {
             return Ok(answer);
         }
@@ -94,13 +84,13 @@ async fn read_answer(stream: &mut TcpStream) -> Result<Answer, AnswerError> {
 }
 
 /// The answer and its length, if it is whole.
-fn parse(bytes: &[u8]) -> Result<Option<(usize, Answer)>, AnswerError> {
+fn parse(bytes: &[u8]) -> Result<Option<(usize, Answer)>, ProxyRefusal> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return Err(AnswerError::Unusable("it does not speak HTTP")),
+        Err(_) => return Err(unusable("it does not speak HTTP")),
     };
     let schemes = response.headers.iter().filter(|header| {
         header.name.eq_ignore_ascii_case("Proxy-Authenticate") && !header.value.is_empty()
@@ -126,30 +116,29 @@ fn printable(text: &str) -> String {
     Text::<80>::lossy(text).to_string()
 }
 
-fn judge(answer: Answer, server: &ProxyServer, address: &Endpoint) -> Result<(), OuterError> {
-    let (proxy, address) = (server.address.clone(), address.clone());
-    let Answer {
-        code,
-        reason,
-        schemes,
-    } = answer;
-    let answer = format!("{code} {reason}").trim_end().to_owned();
-    match code {
+fn unusable(reason: &str) -> ProxyRefusal {
+    ProxyRefusal::Unusable {
+        reason: reason.to_owned(),
+    }
+}
+
+fn judge(answer: Answer, address: &Endpoint) -> Result<(), ProxyRefusal> {
+    let address = address.clone();
+    let said = format!("{} {}", answer.code, answer.reason);
+    let said = said.trim_end().to_owned();
+    match answer.code {
         200..=299 => Ok(()),
-        407 => Err(OuterError::ProxyAuthentication {
-            proxy,
-            asked: schemes,
+        407 => Err(ProxyRefusal::Authentication {
+            asked: answer.schemes,
         }),
         // Bad gateway, unavailable, gateway timeout: it tried.
-        502..=504 => Err(OuterError::ProxyNoWay {
-            proxy,
+        502..=504 => Err(ProxyRefusal::NoWay {
             address,
-            answer,
+            answer: said,
         }),
-        _ => Err(OuterError::ProxyRefused {
-            proxy,
+        _ => Err(ProxyRefusal::Forbidden {
             address,
-            answer,
+            answer: said,
         }),
     }
 }

@@ -7,8 +7,8 @@ mod socks;
 
 use tokio::net::TcpStream;
 
-use super::OuterError;
 use super::dial::{DialError, dial};
+use super::error::{OuterError, ProxyRefusal};
 use crate::config::{Endpoint, Proxy, ProxyServer};
 
 /// Opens a TCP connection to a board. The caller sets the deadline.
@@ -26,20 +26,30 @@ pub(super) async fn open(
             },
         }),
         Proxy::Http(server) => {
-            http::connect(dial_proxy(server).await?, server, user_agent, address).await
+            let stream = dial_proxy(server).await?;
+            let asked = http::connect(stream, server, user_agent, address).await;
+            asked.map_err(|source| refused(server, source))
         }
-        Proxy::Socks5(server) => socks::connect(dial_proxy(server).await?, server, address).await,
+        Proxy::Socks5(server) => {
+            let stream = dial_proxy(server).await?;
+            let asked = socks::connect(stream, server, address).await;
+            asked.map_err(|source| refused(server, source))
+        }
     }
 }
 
 async fn dial_proxy(server: &ProxyServer) -> Result<TcpStream, OuterError> {
     dial(&server.address).await.map_err(|error| match error {
         DialError::Name(source) => name_not_found(&server.address, source),
-        DialError::Connect(source) => OuterError::ProxyUnreachable {
-            proxy: server.address.clone(),
-            source,
-        },
+        DialError::Connect(source) => refused(server, ProxyRefusal::Unreachable(source)),
     })
+}
+
+fn refused(server: &ProxyServer, source: ProxyRefusal) -> OuterError {
+    OuterError::Proxy {
+        proxy: server.address.clone(),
+        source,
+    }
 }
 
 fn name_not_found(endpoint: &Endpoint, source: std::io::Error) -> OuterError {

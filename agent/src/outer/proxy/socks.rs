@@ -4,15 +4,15 @@ use tokio::net::TcpStream;
 use tokio_socks::Error;
 use tokio_socks::tcp::Socks5Stream;
 
-use super::super::OuterError;
 use crate::config::{Endpoint, ProxyServer};
+use crate::outer::ProxyRefusal;
 
 /// Asks the proxy at the other end of `stream` for a connection to the board.
 pub(super) async fn connect(
     stream: TcpStream,
     server: &ProxyServer,
     address: &Endpoint,
-) -> Result<TcpStream, OuterError> {
+) -> Result<TcpStream, ProxyRefusal> {
     let target = (address.host.as_str(), address.port);
     let connected = match &server.credentials {
         Some((user, password)) => {
@@ -22,41 +22,32 @@ pub(super) async fn connect(
     };
     connected
         .map(Socks5Stream::into_inner)
-        .map_err(|error| explain(error, server, address))
+        .map_err(|error| explain(error, address))
 }
 
-fn explain(error: Error, server: &ProxyServer, address: &Endpoint) -> OuterError {
-    let (proxy, address) = (server.address.clone(), address.clone());
+fn explain(error: Error, address: &Endpoint) -> ProxyRefusal {
+    let address = address.clone();
     let answer = error.to_string();
     match error {
         Error::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
             let reason = "it closed the connection".to_owned();
-            OuterError::ProxyUnusable { proxy, reason }
+            ProxyRefusal::Unusable { reason }
         }
-        Error::Io(source) => OuterError::ProxyUnreachable { proxy, source },
+        Error::Io(source) => ProxyRefusal::Unreachable(source),
         Error::NoAcceptableAuthMethods
         | Error::AuthorizationRequired
         | Error::PasswordAuthFailure(_)
-        | Error::InvalidAuthValues(_) => OuterError::ProxyAuthentication {
-            proxy,
+        | Error::InvalidAuthValues(_) => ProxyRefusal::Authentication {
             asked: String::new(),
         },
         Error::ConnectionNotAllowedByRuleset
         | Error::CommandNotSupported
-        | Error::AddressTypeNotSupported => OuterError::ProxyRefused {
-            proxy,
-            address,
-            answer,
-        },
+        | Error::AddressTypeNotSupported => ProxyRefusal::Forbidden { address, answer },
         Error::GeneralSocksServerFailure
         | Error::NetworkUnreachable
         | Error::HostUnreachable
         | Error::ConnectionRefused
-        | Error::TtlExpired => OuterError::ProxyNoWay {
-            proxy,
-            address,
-            answer,
-        },
+        | Error::TtlExpired => ProxyRefusal::NoWay { address, answer },
         Error::ParseError(_)
         | Error::InvalidTargetAddress(_)
         | Error::ProxyServerUnreachable
@@ -66,9 +57,6 @@ fn explain(error: Error, server: &ProxyServer, address: &Endpoint) -> OuterError
         | Error::InvalidReservedByte
         | Error::UnknownAddressType
         | Error::IdentdAuthFailure
-        | Error::InvalidUserIdAuthFailure => OuterError::ProxyUnusable {
-            proxy,
-            reason: answer,
-        },
+        | Error::InvalidUserIdAuthFailure => ProxyRefusal::Unusable { reason: answer },
     }
 }

@@ -21,8 +21,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::board::Boards;
+use super::error::{CertificateRefusal, OuterError, is_cut};
 use super::record::{NotTls, RecordExact};
-use super::{CertificateRefusal, OuterError};
 use crate::config::Endpoint;
 use crate::state::Identity;
 use verifier::BoardVerifier;
@@ -112,39 +112,35 @@ fn explain(error: io::Error, address: &Endpoint) -> OuterError {
         let beginning = not_tls.beginning.clone();
         return OuterError::NotTls { address, beginning };
     }
-    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(source) => explain_tls(source, address),
-        None => match error.kind() {
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe => OuterError::HandshakeCut { address },
-            _ => OuterError::Lost(error),
-        },
+    if let Some(source) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return explain_tls(source, address);
+    }
+    if is_cut(&error) {
+        OuterError::HandshakeCut { address }
+    } else {
+        OuterError::Lost(error)
     }
 }
 
 fn explain_tls(error: &rustls::Error, address: Endpoint) -> OuterError {
     use rustls::Error;
-    let refusal = match error {
-        Error::InvalidCertificate(CertificateError::Other(other)) => {
-            other.0.downcast_ref::<CertificateRefusal>()
-        }
-        _ => None,
-    };
-    if let Some(refusal) = refusal {
+    if let Error::InvalidCertificate(CertificateError::Other(other)) = error
+        && let Some(refusal) = other.0.downcast_ref::<CertificateRefusal>()
+    {
         let source = refusal.clone();
         return OuterError::Certificate { address, source };
     }
-    match error {
+    let old = matches!(
+        error,
         Error::PeerIncompatible(
             PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-            | PeerIncompatible::ServerDoesNotSupportTls12Or13,
-        )
-        | Error::AlertReceived(AlertDescription::ProtocolVersion) => OuterError::OldTls { address },
-        source => OuterError::Tls {
-            address,
-            source: source.clone(),
-        },
+                | PeerIncompatible::ServerDoesNotSupportTls12Or13
+        ) | Error::AlertReceived(AlertDescription::ProtocolVersion)
+    );
+    if old {
+        OuterError::OldTls { address }
+    } else {
+        let source = error.clone();
+        OuterError::Tls { address, source }
     }
 }

@@ -65,36 +65,47 @@ impl BoardVerifier {
         // A stranger may be expired or malformed besides; that it is a stranger comes first.
         let issuer = parsed.issuer();
         let known = self.issuers.iter().any(|known| known == issuer.as_raw());
-        let validity = parsed.validity();
-        match error {
-            Error::InvalidCertificate(error) if known => match error {
-                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                    CertificateRefusal::Foreign {
-                        issuer: printable(issuer),
-                    }
-                }
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                    CertificateRefusal::Expired {
-                        since: system_time(validity.not_after),
-                    }
-                }
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                    CertificateRefusal::NotYetValid {
-                        from: system_time(validity.not_before),
-                    }
-                }
-                other => CertificateRefusal::NotABoard {
-                    reason: other.to_string(),
-                },
-            },
-            other if known => CertificateRefusal::NotABoard {
-                reason: other.to_string(),
-            },
-            _ => CertificateRefusal::Foreign {
+        let is = |kind: fn(&CertificateError) -> bool| matches!(error, Error::InvalidCertificate(error) if kind(error));
+        if !known || is(is_unsigned) {
+            CertificateRefusal::Foreign {
                 issuer: printable(issuer),
-            },
+            }
+        } else if is(is_expired) {
+            CertificateRefusal::Expired {
+                since: system_time(parsed.validity().not_after),
+            }
+        } else if is(is_early) {
+            CertificateRefusal::NotYetValid {
+                from: system_time(parsed.validity().not_before),
+            }
+        } else {
+            CertificateRefusal::NotABoard {
+                reason: error.to_string(),
+            }
         }
     }
+}
+
+/// It names one of our CAs, but that one has not signed it.
+fn is_unsigned(error: &CertificateError) -> bool {
+    matches!(
+        error,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature
+    )
+}
+
+fn is_expired(error: &CertificateError) -> bool {
+    matches!(
+        error,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. }
+    )
+}
+
+fn is_early(error: &CertificateError) -> bool {
+    matches!(
+        error,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 impl ServerCertVerifier for BoardVerifier {

@@ -1,0 +1,362 @@
+//! What stands between a PC and a relay, and relays that are not believed.
+
+use std::time::SystemTime;
+
+use protocol::id::BoardName;
+
+use super::{Explain, Explanation, Who};
+use crate::config::Endpoint;
+use crate::outer::{CertificateRefusal, OuterError, ProxyRefusal};
+
+impl Explain for OuterError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Refused(refusal) => refusal.explain(),
+            Self::Certificate { address, source } => certificate(source, address),
+            Self::Proxy { proxy, source } => proxy_refusal(source, proxy),
+            Self::EntryUnusable(reason) => entry_unusable(reason),
+            Self::UnknownBoard(board) => unknown_board(board),
+            Self::NameNotFound { name, .. } => name_not_found(name),
+            Self::Unreachable { address, source } => unreachable(address, source),
+            Self::NoAnswer { address } => no_answer(address),
+            Self::WrongBoard { wanted, found, .. } => wrong_board(wanted, found),
+            Self::OldTls { address } => old_tls(address),
+            Self::NotTls { address, beginning } => not_tls(address, beginning),
+            Self::HandshakeCut { address } => handshake_cut(address),
+            Self::Tls { .. } => no_security(self),
+            Self::Closed | Self::Lost(_) => broken_off(),
+            Self::BadFrame(_) | Self::UnexpectedFrame(_) | Self::BoardList(_) => nonsense(self),
+        }
+    }
+}
+
+fn entry_unusable(reason: &str) -> Explanation {
+    Explanation::new(
+        Who::ThisProgram,
+        format!("The entry file cannot be used: {reason}."),
+        "Ask whoever runs the relay for a fresh entry file.",
+    )
+}
+
+fn unknown_board(board: &BoardName) -> Explanation {
+    Explanation::new(
+        Who::ThisProgram,
+        format!("Relay {board} is not on the list of relays that this PC has."),
+        "Try again in a minute.",
+    )
+}
+
+fn name_not_found(name: &str) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!("The name {name} was not found."),
+        "Check that this PC is connected to the internet. In an office network, ask its \
+         administrator whether a proxy is needed.",
+    )
+}
+
+fn unreachable(address: &Endpoint, source: &std::io::Error) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!("There is no way to the relay at {address}: {source}."),
+        "Check that this PC is connected to the internet. In an office network, ask its \
+         administrator to allow outgoing connections to that address, or for a proxy.",
+    )
+}
+
+fn no_answer(address: &Endpoint) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!("No answer comes back from {address}."),
+        "Something on the way drops the connection without a word. Ask your network's \
+         administrator whether connections to that address are allowed.",
+    )
+}
+
+fn wrong_board(wanted: &BoardName, found: &BoardName) -> Explanation {
+    Explanation::new(
+        Who::Relay,
+        format!("At the address of relay {wanted} stands relay {found}."),
+        "Tell whoever runs the relay.",
+    )
+}
+
+fn old_tls(address: &Endpoint) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!("What answers at {address} speaks only an old kind of TLS. It is not the relay."),
+        exemption(address),
+    )
+}
+
+fn not_tls(address: &Endpoint, beginning: &str) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!(
+            "What answers at {address} is not the relay but something that says \"{beginning}\": \
+             perhaps the login page of a hotel or café."
+        ),
+        "Open a web page in a browser, log in to the network if it asks, and try again.",
+    )
+}
+
+fn handshake_cut(address: &Endpoint) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!("The connection to {address} is cut as soon as it begins."),
+        format!(
+            "A firewall does that. Ask your network's administrator to allow TLS 1.3 \
+             connections to {address}."
+        ),
+    )
+}
+
+fn no_security(error: &OuterError) -> Explanation {
+    Explanation::new(
+        Who::Relay,
+        format!("No secure connection came about: {error}."),
+        "Update this program. If it still happens, tell whoever runs the relay.",
+    )
+}
+
+fn broken_off() -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        "The connection to the relay broke off.",
+        "Try again. If it keeps happening, change to another network, by cable if you can.",
+    )
+}
+
+fn nonsense(error: &OuterError) -> Explanation {
+    Explanation::new(
+        Who::Relay,
+        format!("It said something that this program does not understand: {error}."),
+        "Update this program. If it still happens, tell whoever runs the relay.",
+    )
+}
+
+fn proxy_refusal(refusal: &ProxyRefusal, proxy: &Endpoint) -> Explanation {
+    let (why, what_to_do) = match refusal {
+        ProxyRefusal::Unreachable(source) => (
+            format!("The proxy {proxy} cannot be reached: {source}."),
+            "Check the proxy's address in the configuration.".to_owned(),
+        ),
+        ProxyRefusal::Authentication { asked } => {
+            let offers = if asked.is_empty() {
+                String::new()
+            } else {
+                format!(" It offers: {asked}.")
+            };
+            (
+                format!("The proxy {proxy} does not accept the user name and password.{offers}"),
+                "Set 'user' and 'password_file' under [proxy] in the configuration. Only Basic \
+                 authentication (HTTP) and user name with password (SOCKS5) are understood."
+                    .to_owned(),
+            )
+        }
+        ProxyRefusal::Forbidden { address, answer } => (
+            format!("The proxy {proxy} forbids connections to {address}: {answer}."),
+            format!("Ask your network's administrator to allow CONNECT to {address}."),
+        ),
+        ProxyRefusal::NoWay { address, answer } => (
+            format!("The proxy {proxy} tried and could not reach {address}: {answer}."),
+            "Try again. If it stays so, ask your network's administrator.".to_owned(),
+        ),
+        ProxyRefusal::Unusable { reason } => (
+            format!("What answers at {proxy} is not the kind of proxy configured: {reason}."),
+            "Check 'kind' and 'address' under [proxy] in the configuration.".to_owned(),
+        ),
+    };
+    Explanation::new(Who::YourNetwork, why, what_to_do)
+}
+
+fn certificate(refusal: &CertificateRefusal, address: &Endpoint) -> Explanation {
+    match refusal {
+        CertificateRefusal::Foreign { issuer } => Explanation::new(
+            Who::YourNetwork,
+            format!(
+                "Something between this PC and {address} opens encrypted connections: it shows a \
+                 certificate from \"{issuer}\" and not the relay's."
+            ),
+            exemption(address),
+        ),
+        CertificateRefusal::Expired { since } => Explanation::new(
+            Who::Relay,
+            format!("Its certificate expired on {}.", date(*since)),
+            "Check the date and time of this PC. If they are right, tell whoever runs the relay.",
+        ),
+        CertificateRefusal::NotYetValid { from } => Explanation::new(
+            Who::ThisProgram,
+            format!(
+                "The relay's certificate is valid only from {}.",
+                date(*from)
+            ),
+            "The clock of this PC is probably slow: set its date and time right.",
+        ),
+        CertificateRefusal::Revoked { board } => Explanation::new(
+            Who::Relay,
+            format!("Relay {board} is no longer to be trusted; it may have been stolen."),
+            "Do not use it. If this goes on, tell whoever runs the relay.",
+        ),
+        CertificateRefusal::NotListed { board } => Explanation::new(
+            Who::Relay,
+            format!("Relay {board} is not one of the relays in service."),
+            "Try again later. If it stays so, tell whoever runs the relay.",
+        ),
+        CertificateRefusal::NotABoard { reason } => Explanation::new(
+            Who::Relay,
+            format!("Its certificate cannot be used: {reason}."),
+            "Tell whoever runs the relay.",
+        ),
+    }
+}
+
+fn exemption(address: &Endpoint) -> String {
+    format!("Ask your network's administrator to exempt {address} from TLS inspection.")
+}
+
+/// As the clock on the wall shows it.
+fn date(time: SystemTime) -> String {
+    match jiff::Timestamp::try_from(time) {
+        Ok(time) => {
+            let local = time.to_zoned(jiff::tz::TimeZone::system());
+            local.strftime("%Y-%m-%d %H:%M").to_string()
+        }
+        Err(_) => "a day that no calendar has".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use protocol::codec::DecodeError;
+
+    use super::*;
+
+    fn samples() -> Vec<OuterError> {
+        let address: Endpoint = "relay.example:443".parse().expect("is an endpoint");
+        let proxy: Endpoint = "proxy.example:8080".parse().expect("is an endpoint");
+        let board = || "board-1".parse().expect("is a name");
+        let io = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let refusals = [
+            CertificateRefusal::Foreign {
+                issuer: "Example Inspection".into(),
+            },
+            CertificateRefusal::Expired {
+                since: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            },
+            CertificateRefusal::NotYetValid { from: UNIX_EPOCH },
+            CertificateRefusal::Revoked { board: board() },
+            CertificateRefusal::NotListed { board: board() },
+            CertificateRefusal::NotABoard {
+                reason: "it names no board".into(),
+            },
+        ];
+        let wrap = |source| OuterError::Certificate {
+            address: address.clone(),
+            source,
+        };
+        let mut samples: Vec<OuterError> = refusals.into_iter().map(wrap).collect();
+        let refusals = [
+            ProxyRefusal::Unreachable(io()),
+            ProxyRefusal::Authentication {
+                asked: "NTLM".into(),
+            },
+            ProxyRefusal::Forbidden {
+                address: address.clone(),
+                answer: "403 Forbidden".into(),
+            },
+            ProxyRefusal::NoWay {
+                address: address.clone(),
+                answer: "502 Bad Gateway".into(),
+            },
+            ProxyRefusal::Unusable {
+                reason: "it does not speak HTTP".into(),
+            },
+        ];
+        let wrap = |source| OuterError::Proxy {
+            proxy: proxy.clone(),
+            source,
+        };
+        samples.extend(refusals.into_iter().map(wrap));
+        samples.extend([
+            OuterError::EntryUnusable("it names no address".into()),
+            OuterError::UnknownBoard(board()),
+            OuterError::NameNotFound {
+                name: "relay.example".into(),
+                source: io(),
+            },
+            OuterError::Unreachable {
+                address: address.clone(),
+                source: io(),
+            },
+            OuterError::NoAnswer {
+                address: address.clone(),
+            },
+            OuterError::WrongBoard {
+                address: address.clone(),
+                wanted: board(),
+                found: board(),
+            },
+            OuterError::OldTls {
+                address: address.clone(),
+            },
+            OuterError::NotTls {
+                address: address.clone(),
+                beginning: "HTTP/".into(),
+            },
+            OuterError::HandshakeCut {
+                address: address.clone(),
+            },
+            OuterError::Tls {
+                address: address.clone(),
+                source: rustls::Error::DecryptError,
+            },
+            OuterError::Closed,
+            OuterError::BadFrame(DecodeError::Truncated),
+            OuterError::UnexpectedFrame("Pong"),
+        ]);
+        samples
+    }
+
+    #[test]
+    fn every_failure_has_sentences_of_its_own() {
+        let mut reasons = BTreeSet::new();
+
+        for sample in samples() {
+            let explanation = sample.explain();
+
+            assert!(
+                reasons.insert(explanation.why.clone()),
+                "{sample:?} sounds like another"
+            );
+            for text in [&explanation.why, &explanation.what_to_do] {
+                assert!(text.ends_with('.'), "{sample:?}: '{text}' is no sentence");
+                assert!(!text.contains("  "), "{sample:?}: '{text}' has a gap");
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_certificate_names_its_issuer_and_the_exemption_to_ask_for() {
+        let text = samples()[0].explain().to_string();
+
+        assert!(text.starts_with("Stopped by: your network"), "{text}");
+        assert!(text.contains("\"Example Inspection\""), "{text}");
+        assert!(
+            text.contains("exempt relay.example:443 from TLS inspection"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn expired_certificate_tells_the_day_and_hints_at_the_clock() {
+        let text = samples()[1].explain().to_string();
+
+        assert!(text.contains("expired on 2027-01-1"), "{text}");
+        assert!(text.contains("date and time of this PC"), "{text}");
+    }
+}
