@@ -27,6 +27,13 @@ pub struct Arguments {
 pub enum Command {
     /// Serve until SIGTERM.
     Run(ConfigPath),
+    #[command(flatten)]
+    Question(Question),
+}
+
+/// What is answered at once.
+#[derive(Debug, Subcommand)]
+pub enum Question {
     /// Say what the configuration means, or everything that is wrong with it.
     CheckConfig(ConfigPath),
     /// Say how the running relay does.
@@ -75,26 +82,25 @@ pub struct Socket {
     socket: PathBuf,
 }
 
-/// Runs every command but [`Command::Run`].
+/// Answers on standard output.
 ///
 /// # Errors
 /// What went wrong, in words for the operator.
-pub fn execute(command: &Command) -> anyhow::Result<()> {
-    match command {
-        Command::Run(_) => Ok(()),
-        Command::CheckConfig(path) => check_config(path),
-        Command::Status { json, socket } => status(*json, socket),
-        Command::Drain { deadline, socket } => {
+pub fn answer(question: &Question) -> anyhow::Result<()> {
+    match question {
+        Question::CheckConfig(path) => check_config(path),
+        Question::Status { json, socket } => status(*json, socket),
+        Question::Drain { deadline, socket } => {
             let sessions = client::drain(&socket.socket, *deadline)?;
             let deadline = client::duration(deadline.as_secs());
             say(&format!(
                 "Draining: {sessions} sessions left, ended after {deadline} at the latest.\n"
             ))
         }
-        Command::Registrar(RegistrarCommand::Export { socket }) => {
+        Question::Registrar(RegistrarCommand::Export { socket }) => {
             Ok(client::export(&socket.socket, io::stdout().lock())?)
         }
-        Command::Registrar(RegistrarCommand::Restore(path)) => restore(path),
+        Question::Registrar(RegistrarCommand::Restore(path)) => restore(path),
     }
 }
 

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     };
     let done = match &arguments.command {
         Command::Run(path) => run(path),
-        other => cli::execute(other),
+        Command::Question(question) => cli::answer(question),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

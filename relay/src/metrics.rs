@@ -20,9 +20,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::admin::status::Phase;
+use crate::admin::status::{Phase, Status};
 use crate::board::Board;
-use crate::data::EndReason;
+use crate::data::{EndReason, Stats};
 use crate::limits;
 
 /// Answers scrapes until it is dropped.
@@ -86,96 +86,106 @@ fn respond(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> 
 /// The page that Prometheus reads.
 pub fn page(board: &Board) -> String {
     let mut page = Page::default();
-    write_board(&mut page, board);
+    let status = board.status();
+    write_board(&mut page, board, &status);
+    write_load(&mut page, &status);
     write_control(&mut page, board);
-    write_data(&mut page, board);
+    write_data(&mut page, &board.data.stats(), &board.data.beats());
     page.0
 }
 
-fn write_board(page: &mut Page, board: &Board) {
-    let status = board.status();
+fn write_board(page: &mut Page, board: &Board, status: &Status) {
+    let identity = [
+        ("version", status.version.as_str()),
+        ("board", status.name.as_str()),
+    ];
     page.family("tasuki_info", "gauge", "Version and name of this board.");
-    page.sample(
-        "tasuki_info",
-        &[("version", &status.version), ("board", &status.name)],
-        1,
-    );
+    page.sample("tasuki_info", &identity, 1);
+    let end = board
+        .certificate_end()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let serving = u64::from(status.phase == Phase::Serving);
+    let writable = u64::from(status.registrar.trouble.is_none());
+    let list = status.registrar.board_list_serial;
     page.gauge(
         "tasuki_serving",
         "1 while new hosts and sessions are taken.",
         serving,
     );
     page.gauge(
-        "tasuki_hosts_online",
-        "Hosts linked now.",
-        status.hosts.online,
-    );
-    page.gauge(
-        "tasuki_hosts_known",
-        "Hosts that have a computer ID.",
-        status.hosts.known,
-    );
-    page.gauge(
-        "tasuki_hosts_limit",
-        "Hosts that may be linked.",
-        status.hosts.limit,
-    );
-    page.gauge(
-        "tasuki_sessions",
-        "Sessions joined now.",
-        status.sessions.now,
-    );
-    page.gauge(
-        "tasuki_sessions_limit",
-        "Sessions that may be joined.",
-        status.sessions.limit,
-    );
-    page.gauge(
-        "tasuki_legs_parked",
-        "Clients that wait for their host now.",
-        status.legs.parked,
-    );
-    page.gauge(
-        "tasuki_connections_unproven",
-        "Connections that have proven nothing yet.",
-        status.legs.unproven,
-    );
-    let end = board
-        .certificate_end()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    page.gauge(
         "tasuki_certificate_expiry_timestamp_seconds",
-        "When the board's certificate ends, in seconds since 1970.",
-        end.as_secs(),
+        "Its end, since 1970.",
+        end,
     );
-    let writable = u64::from(status.registrar.trouble.is_none());
     page.gauge(
         "tasuki_registrar_writable",
-        "1 while new computer IDs can be given out.",
+        "1 while new IDs can be given out.",
         writable,
     );
     page.gauge(
         "tasuki_board_list_serial",
         "Serial of the board list.",
-        status.registrar.board_list_serial,
+        list,
     );
-    if let Some(bytes) = status.process.memory_bytes {
-        page.gauge(
-            "process_resident_memory_bytes",
-            "Resident memory of the relay.",
-            bytes,
-        );
+    let process = &status.process;
+    if let Some(bytes) = process.memory_bytes {
+        page.gauge("process_resident_memory_bytes", "Resident memory.", bytes);
     }
-    if let Some(open) = status.process.descriptors {
+    if let Some(open) = process.descriptors {
         page.gauge("process_open_fds", "Descriptors that are open.", open);
     }
     page.gauge(
         "process_max_fds",
         "Descriptors that may be open.",
-        status.process.descriptors_limit,
+        process.descriptors_limit,
     );
+}
+
+fn write_load(page: &mut Page, status: &Status) {
+    let Status {
+        hosts,
+        sessions,
+        legs,
+        ..
+    } = status;
+    for (name, help, value) in [
+        ("tasuki_hosts_online", "Hosts linked now.", hosts.online),
+        (
+            "tasuki_hosts_known",
+            "Hosts that have a computer ID.",
+            hosts.known,
+        ),
+        (
+            "tasuki_hosts_limit",
+            "Hosts that may be linked.",
+            hosts.limit,
+        ),
+        ("tasuki_sessions", "Sessions joined now.", sessions.now),
+        (
+            "tasuki_sessions_limit",
+            "Sessions that may be joined.",
+            sessions.limit,
+        ),
+        (
+            "tasuki_legs_parked",
+            "Clients that wait for their host now.",
+            legs.parked,
+        ),
+        (
+            "tasuki_legs_parked_limit",
+            "Clients that may wait.",
+            legs.limit,
+        ),
+        (
+            "tasuki_connections_unproven",
+            "Connections that have proven nothing.",
+            legs.unproven,
+        ),
+    ] {
+        page.gauge(name, help, value);
+    }
 }
 
 fn write_control(page: &mut Page, board: &Board) {
@@ -219,80 +229,55 @@ fn write_control(page: &mut Page, board: &Board) {
     ] {
         page.counter(name, help, value);
     }
-    page.family("tasuki_refused_total", "counter", "Refusals sent, by code.");
-    for (code, count) in counters.refused() {
-        page.sample("tasuki_refused_total", &[("code", code)], count);
-    }
-    page.family(
-        "tasuki_handshakes_failed_total",
-        "counter",
-        "Failed handshakes, by cause.",
+    page.counters(
+        "tasuki_refused_total",
+        "Refusals sent.",
+        "code",
+        counters.refused(),
     );
-    for (cause, count) in counters.handshakes_failed() {
-        page.sample("tasuki_handshakes_failed_total", &[("cause", cause)], count);
-    }
+    let failed = counters.handshakes_failed();
+    page.counters(
+        "tasuki_handshakes_failed_total",
+        "Failed handshakes.",
+        "cause",
+        failed,
+    );
 }
 
-fn write_data(page: &mut Page, board: &Board) {
-    let stats = board.data.stats();
-    page.counter(
-        "tasuki_sessions_joined_total",
-        "Sessions joined.",
-        stats.sessions_joined,
-    );
-    page.family(
+fn write_data(page: &mut Page, stats: &Stats, beats: &[u64]) {
+    let ended = EndReason::ALL.map(|reason| (reason.as_str(), stats.ended_for(reason)));
+    page.counters(
         "tasuki_sessions_ended_total",
-        "counter",
-        "Sessions ended, by reason.",
+        "Sessions ended.",
+        "reason",
+        ended,
     );
-    for reason in EndReason::ALL {
-        let count = stats.ended_for(reason);
-        page.sample(
-            "tasuki_sessions_ended_total",
-            &[("reason", reason.as_str())],
-            count,
-        );
-    }
-    page.family(
+    let to = [
+        ("host", stats.bytes.to_host),
+        ("client", stats.bytes.to_client),
+    ];
+    page.counters(
         "tasuki_bytes_total",
-        "counter",
         "Bytes of sessions, by direction.",
+        "to",
+        to,
     );
-    page.sample("tasuki_bytes_total", &[("to", "host")], stats.bytes.to_host);
-    page.sample(
-        "tasuki_bytes_total",
-        &[("to", "client")],
-        stats.bytes.to_client,
-    );
-    page.family(
+    let by = [
+        ("splice", stats.bytes_spliced),
+        ("copy", stats.bytes_copied),
+    ];
+    page.counters(
         "tasuki_forwarded_bytes_total",
-        "counter",
         "Bytes of sessions, by way.",
+        "by",
+        by,
     );
-    page.sample(
-        "tasuki_forwarded_bytes_total",
-        &[("by", "splice")],
-        stats.bytes_spliced,
-    );
-    page.sample(
-        "tasuki_forwarded_bytes_total",
-        &[("by", "copy")],
-        stats.bytes_copied,
-    );
-    page.family(
+    let calls = [("splice", stats.splice_calls), ("copy", stats.copy_calls)];
+    page.counters(
         "tasuki_forward_calls_total",
-        "counter",
-        "Reads of sessions' sockets, by way.",
-    );
-    page.sample(
-        "tasuki_forward_calls_total",
-        &[("by", "splice")],
-        stats.splice_calls,
-    );
-    page.sample(
-        "tasuki_forward_calls_total",
-        &[("by", "copy")],
-        stats.copy_calls,
+        "Reads of sessions' sockets.",
+        "by",
+        calls,
     );
     page.gauge(
         "tasuki_pipes_in_use",
@@ -306,6 +291,11 @@ fn write_data(page: &mut Page, board: &Board) {
     );
     for (name, help, value) in [
         (
+            "tasuki_sessions_joined_total",
+            "Sessions joined.",
+            stats.sessions_joined,
+        ),
+        (
             "tasuki_pipe_shortages_total",
             "Reads copied for want of a pipe.",
             stats.pipe_shortages,
@@ -317,24 +307,23 @@ fn write_data(page: &mut Page, board: &Board) {
         ),
         (
             "tasuki_mailbox_refusals_total",
-            "Commands that found a full mailbox.",
+            "Commands to a full mailbox.",
             stats.mailbox_refusals,
         ),
     ] {
         page.counter(name, help, value);
     }
-    page.family(
+    let workers: Vec<String> = (0..beats.len()).map(|worker| worker.to_string()).collect();
+    let beats = workers
+        .iter()
+        .map(String::as_str)
+        .zip(beats.iter().copied());
+    page.counters(
         "tasuki_worker_beats_total",
-        "counter",
-        "Turns of each data worker's loop.",
+        "Signs of life.",
+        "worker",
+        beats,
     );
-    for (index, beats) in board.data.beats().into_iter().enumerate() {
-        page.sample(
-            "tasuki_worker_beats_total",
-            &[("worker", &index.to_string())],
-            beats,
-        );
-    }
 }
 
 /// The text as it grows.
@@ -350,6 +339,20 @@ impl Page {
     fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.family(name, "counter", help);
         self.sample(name, &[], value);
+    }
+
+    /// One family with a sample for each value of `label`.
+    fn counters<'c>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        counts: impl IntoIterator<Item = (&'c str, u64)>,
+    ) {
+        self.family(name, "counter", help);
+        for (value, count) in counts {
+            self.sample(name, &[(label, value)], count);
+        }
     }
 
     fn family(&mut self, name: &str, kind: &str, help: &str) {

@@ -34,9 +34,11 @@ pub enum AdminError {
 /// # Errors
 /// The relay does not answer.
 pub fn status(socket: &Path) -> Result<Status, AdminError> {
-    match ask(socket, &Request::Status)?.0 {
-        Answer::Status(status) => Ok(*status),
-        other => Err(unexpected(other)),
+    let (answer, _) = ask(socket, &Request::Status)?;
+    if let Answer::Status(status) = answer {
+        Ok(*status)
+    } else {
+        Err(unexpected(answer))
     }
 }
 
@@ -50,16 +52,14 @@ pub fn to_text(status: &Status) -> String {
 /// # Errors
 /// The relay does not answer, or refuses.
 pub fn drain(socket: &Path, deadline: Duration) -> Result<usize, AdminError> {
-    match ask(
-        socket,
-        &Request::Drain {
-            deadline_s: deadline.as_secs(),
-        },
-    )?
-    .0
-    {
-        Answer::Draining { sessions } => Ok(sessions),
-        other => Err(unexpected(other)),
+    let request = Request::Drain {
+        deadline_s: deadline.as_secs(),
+    };
+    let (answer, _) = ask(socket, &request)?;
+    if let Answer::Draining { sessions } = answer {
+        Ok(sessions)
+    } else {
+        Err(unexpected(answer))
     }
 }
 

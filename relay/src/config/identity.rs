@@ -132,11 +132,12 @@ fn check_key(
 ) -> Result<(), String> {
     CertifiedKey::from_der(chain, key, provider)
         .map(|_| ())
-        .map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
+        .map_err(|error| {
+            if matches!(error, rustls::Error::InconsistentKeys(_)) {
                 "key: does not belong to the certificate".to_owned()
+            } else {
+                format!("key: {error}")
             }
-            other => format!("key: {other}"),
         })
 }
 

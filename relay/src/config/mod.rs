@@ -173,3 +173,6 @@ fn read_node(path: &Path, now: SystemTime) -> Result<(NodeFile, Identity), Confi
         Err(mistakes) => Err(ConfigError(mistakes.into_iter().map(in_file).collect())),
     }
 }
+
+#[cfg(test)]
+mod tests;

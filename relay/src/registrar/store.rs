@@ -396,11 +396,14 @@ impl From<DatabaseError> for OpenError {
 impl From<redb::Error> for OpenError {
     fn from(error: redb::Error) -> Self {
         let text = error.to_string();
-        match error {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            // An error with a number comes from the kernel: the disk is the trouble, not the file.
-            redb::Error::Io(error) if error.raw_os_error().is_some() => Self::Unusable(text),
-            _ => Self::Corrupt(text),
+        // An error with a number comes from the kernel: the disk is the trouble, not the file.
+        let from_kernel = |error: &io::Error| error.raw_os_error().is_some();
+        if matches!(error, redb::Error::DatabaseAlreadyOpen) {
+            Self::InUse
+        } else if matches!(&error, redb::Error::Io(error) if from_kernel(error)) {
+            Self::Unusable(text)
+        } else {
+            Self::Corrupt(text)
         }
     }
 }
