@@ -6,14 +6,27 @@
 //! messages cross an unbound tunnel. The `io` given to it should have `TCP_NODELAY` set.
 //! Read next: `client.rs` and `host.rs` tell the handshake, `mux/` the streams.
 
+mod assembler;
+mod binding;
+mod channel;
 pub mod client;
+mod driver;
 mod error;
 mod handle;
+mod heartbeat;
 pub mod host;
 pub mod lockout;
 mod mux;
 pub mod password;
+mod shared;
 pub mod tls;
 
 pub use error::{Step, StreamError, TunnelError};
 pub use handle::{Ended, Stream, Tunnel};
+
+use protocol::outer::Software;
+
+/// What this build calls itself in the tunnel.
+fn software() -> Software {
+    Software::lossy(concat!("tasuki ", env!("CARGO_PKG_VERSION")))
+}

@@ -313,6 +313,11 @@ impl Mux {
         waiting || self.slots.iter().flatten().any(StreamState::has_frame)
     }
 
+    /// Whether somebody holds a stream.
+    pub(super) fn is_held(&self) -> bool {
+        self.slots.iter().flatten().any(|stream| stream.held)
+    }
+
     /// Streams that have not ended.
     pub(super) fn open_streams(&self) -> usize {
         let streams = self.slots.iter().flatten();
