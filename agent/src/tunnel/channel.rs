@@ -88,10 +88,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Channel<IO> {
         }
     }
 
-    pub(super) fn tls(&self) -> &TlsStream<IO> {
-        &self.tls
-    }
-
     pub(super) fn into_tls(self) -> TlsStream<IO> {
         self.tls
     }

@@ -56,17 +56,10 @@ impl Tunnel {
     pub async fn accept(&self) -> Option<Stream> {
         loop {
             let news = self.0.news.notified();
-            let mut state = self.0.lock();
-            if let Some(slot) = state.mux.accept() {
-                drop(state);
-                return Some(self.stream(slot));
+            match self.try_accept() {
+                Poll::Ready(stream) => return stream,
+                Poll::Pending => news.await,
             }
-            let ended = state.ended.is_some();
-            drop(state);
-            if ended {
-                return None;
-            }
-            news.await;
         }
     }
 
@@ -82,10 +75,29 @@ impl Tunnel {
         }
     }
 
+    fn try_accept(&self) -> Poll<Option<Stream>> {
+        let mut state = self.0.lock();
+        match (state.mux.accept(), &state.ended) {
+            (Some(slot), _) => Poll::Ready(Some(self.stream(slot))),
+            (None, Some(_)) => Poll::Ready(None),
+            (None, None) => Poll::Pending,
+        }
+    }
+
     fn stream(&self, slot: Slot) -> Stream {
         Stream {
             shared: Arc::clone(&self.0),
             slot,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tunnel {
+    /// Waits until the mux is as wished.
+    pub(super) async fn until(&self, wish: impl Fn(&super::mux::Mux) -> bool) {
+        while !wish(&self.0.lock().mux) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
 }

@@ -19,6 +19,8 @@ pub mod lockout;
 mod mux;
 pub mod password;
 mod shared;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 
 pub use error::{Step, StreamError, TunnelError};
