@@ -236,62 +236,71 @@ mod tests {
 
     use super::*;
 
-    fn samples() -> Vec<OuterError> {
-        let address: Endpoint = "relay.example:443".parse().expect("is an endpoint");
-        let proxy: Endpoint = "proxy.example:8080".parse().expect("is an endpoint");
-        let board = || "board-1".parse().expect("is a name");
-        let io = || io::Error::from(io::ErrorKind::ConnectionRefused);
+    fn address() -> Endpoint {
+        "relay.example:443".parse().expect("is an endpoint")
+    }
+
+    fn board() -> BoardName {
+        "board-1".parse().expect("is a name")
+    }
+
+    fn refused() -> io::Error {
+        io::ErrorKind::ConnectionRefused.into()
+    }
+
+    fn certificates() -> Vec<OuterError> {
+        let wrap = |source| OuterError::Certificate {
+            address: address(),
+            source,
+        };
+        let since = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let issuer = "Example Inspection".to_owned();
+        let reason = "it names no board".to_owned();
         let refusals = [
-            CertificateRefusal::Foreign {
-                issuer: "Example Inspection".into(),
-            },
-            CertificateRefusal::Expired {
-                since: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
-            },
+            CertificateRefusal::Foreign { issuer },
+            CertificateRefusal::Expired { since },
             CertificateRefusal::NotYetValid { from: UNIX_EPOCH },
             CertificateRefusal::Revoked { board: board() },
             CertificateRefusal::NotListed { board: board() },
-            CertificateRefusal::NotABoard {
-                reason: "it names no board".into(),
-            },
+            CertificateRefusal::NotABoard { reason },
         ];
-        let wrap = |source| OuterError::Certificate {
-            address: address.clone(),
+        refusals.map(wrap).into()
+    }
+
+    fn proxies() -> Vec<OuterError> {
+        let wrap = |source| OuterError::Proxy {
+            proxy: "proxy.example:8080".parse().expect("is an endpoint"),
             source,
         };
-        let mut samples: Vec<OuterError> = refusals.into_iter().map(wrap).collect();
+        let (asked, answer) = ("NTLM".to_owned(), "403 Forbidden".to_owned());
+        let reason = "it does not speak HTTP".to_owned();
+        let address = address();
         let refusals = [
-            ProxyRefusal::Unreachable(io()),
-            ProxyRefusal::Authentication {
-                asked: "NTLM".into(),
-            },
+            ProxyRefusal::Unreachable(refused()),
+            ProxyRefusal::Authentication { asked },
             ProxyRefusal::Forbidden {
                 address: address.clone(),
-                answer: "403 Forbidden".into(),
+                answer: answer.clone(),
             },
-            ProxyRefusal::NoWay {
-                address: address.clone(),
-                answer: "502 Bad Gateway".into(),
-            },
-            ProxyRefusal::Unusable {
-                reason: "it does not speak HTTP".into(),
-            },
+            ProxyRefusal::NoWay { address, answer },
+            ProxyRefusal::Unusable { reason },
         ];
-        let wrap = |source| OuterError::Proxy {
-            proxy: proxy.clone(),
-            source,
-        };
-        samples.extend(refusals.into_iter().map(wrap));
-        samples.extend([
+        refusals.map(wrap).into()
+    }
+
+    fn others() -> Vec<OuterError> {
+        let (address, source) = (address(), refused());
+        let beginning = "HTTP/".to_owned();
+        vec![
             OuterError::EntryUnusable("it names no address".into()),
             OuterError::UnknownBoard(board()),
             OuterError::NameNotFound {
                 name: "relay.example".into(),
-                source: io(),
+                source: refused(),
             },
             OuterError::Unreachable {
                 address: address.clone(),
-                source: io(),
+                source,
             },
             OuterError::NoAnswer {
                 address: address.clone(),
@@ -306,27 +315,26 @@ mod tests {
             },
             OuterError::NotTls {
                 address: address.clone(),
-                beginning: "HTTP/".into(),
+                beginning,
             },
             OuterError::HandshakeCut {
                 address: address.clone(),
             },
             OuterError::Tls {
-                address: address.clone(),
+                address,
                 source: rustls::Error::DecryptError,
             },
             OuterError::Closed,
             OuterError::BadFrame(DecodeError::Truncated),
             OuterError::UnexpectedFrame("Pong"),
-        ]);
-        samples
+        ]
     }
 
     #[test]
     fn every_failure_has_sentences_of_its_own() {
         let mut reasons = BTreeSet::new();
 
-        for sample in samples() {
+        for sample in certificates().into_iter().chain(proxies()).chain(others()) {
             let explanation = sample.explain();
 
             assert!(
@@ -342,7 +350,7 @@ mod tests {
 
     #[test]
     fn foreign_certificate_names_its_issuer_and_the_exemption_to_ask_for() {
-        let text = samples()[0].explain().to_string();
+        let text = certificates()[0].explain().to_string();
 
         assert!(text.starts_with("Stopped by: your network"), "{text}");
         assert!(text.contains("\"Example Inspection\""), "{text}");
@@ -354,7 +362,7 @@ mod tests {
 
     #[test]
     fn expired_certificate_tells_the_day_and_hints_at_the_clock() {
-        let text = samples()[1].explain().to_string();
+        let text = certificates()[1].explain().to_string();
 
         assert!(text.contains("expired on 2027-01-1"), "{text}");
         assert!(text.contains("date and time of this PC"), "{text}");

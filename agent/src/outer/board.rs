@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::board_list::{BOARD_LIST_MAX, BoardList, SignedBoardList};
+use protocol::board_list::{BOARD_LIST_MAX, BoardList, CertificateSerial, SignedBoardList};
 use protocol::codec::DecodeError;
 use protocol::id::PublicKey;
 use protocol::outer::BoardListPart;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::CertificateRefusal;
-use super::tls::BoardIdentity;
+use super::tls::{BoardIdentity, without_zeros};
 use crate::state::board_list_cache;
 use crate::state::folder::Folder;
 
@@ -116,7 +116,8 @@ impl Boards {
             return Ok(());
         };
         let name = || board.name.clone();
-        if list.is_revoked(&board.serial) {
+        let revoked = |serial: &CertificateSerial| without_zeros(serial.as_slice()) == board.serial;
+        if list.revoked.iter().any(revoked) {
             return Err(CertificateRefusal::Revoked { board: name() });
         }
         if list.board(&board.name).is_none() && !is_expired(&list, now) {

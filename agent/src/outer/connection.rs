@@ -107,6 +107,8 @@ impl Connection {
                 self.buffered = 0;
                 return Frame::decode(&self.buffer[..length]).map_err(OuterError::BadFrame);
             }
+            // Never room for more: tokio-rustls reads on into the next record until the buffer
+            // is full, and that record may be the tunnel's.
             let rest = &mut self.buffer[self.buffered..length];
             match self.stream.read(rest).await.map_err(lost)? {
                 0 => return Err(OuterError::Closed),

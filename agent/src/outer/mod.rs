@@ -12,7 +12,7 @@ mod record;
 mod tls;
 
 #[cfg(test)]
-mod test_board;
+mod tests;
 
 use std::time::Duration;
 

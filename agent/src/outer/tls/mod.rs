@@ -9,7 +9,7 @@ mod verifier;
 use std::io;
 use std::sync::Arc;
 
-pub(super) use certificate::BoardIdentity;
+pub(super) use certificate::{BoardIdentity, without_zeros};
 use protocol::BOARD_DNS_NAME;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
