@@ -5,7 +5,11 @@
 //! Nothing here trusts the relay with anything but delivery.
 
 pub mod backoff;
+pub mod cli;
+pub mod client;
 pub mod config;
+pub mod host;
+mod junction;
 pub mod message;
 pub mod outer;
 pub mod platform;

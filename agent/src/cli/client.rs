@@ -1,0 +1,54 @@
+//! What can be typed after `tasuki-client`; each command has a file of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::{connect, exit, forget_host, history};
+
+const ABOUT: &str = "Shows the desktop of an office PC at home, through a relay that cannot see \
+    what passes.";
+
+const AFTER: &str = "\
+The computer ID is what `tasuki-host status` shows at the office:
+
+  tasuki-client connect quiet-maple-4071
+
+Settings (a proxy, the viewer and its arguments) are in client.toml in the \
+state directory; without that file the defaults hold.
+
+Exit codes: `tasuki-client connect --help` lists them.";
+
+/// The command line of `tasuki-client`.
+#[derive(Debug, Parser)]
+#[command(name = "tasuki-client", version, about = ABOUT, after_help = AFTER)]
+pub struct Arguments {
+    /// Folder that holds what this program remembers [default: /var/lib/tasuki for root,
+    /// otherwise ~/.local/state/tasuki]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Connect(connect::Arguments),
+    History(history::Arguments),
+    ForgetHost(forget_host::Arguments),
+}
+
+/// Runs what was typed.
+pub fn main() -> ExitCode {
+    let arguments = match exit::parse::<Arguments>() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let state = arguments.state.as_deref();
+    exit::of(match arguments.command {
+        Command::Connect(arguments) => connect::run(state, arguments),
+        Command::History(arguments) => history::run(state, &arguments),
+        Command::ForgetHost(arguments) => forget_host::run(state, &arguments),
+    })
+}

@@ -1,0 +1,262 @@
+//! `tasuki-client connect`: the desktop of an office PC.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use protocol::file::entry::Entry;
+use protocol::id::ComputerId;
+use protocol::refusal::{Refusal, RefusalCode};
+use protocol::text::Text;
+use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::exit::{Exit, UsageError};
+use super::{entry_beside_executable, password, read_entry, say};
+use crate::client::connect::{Connected, Connector, Step, Wanted};
+use crate::client::{ConnectError, Viewer, listener};
+use crate::config::ClientConfig;
+use crate::message::Explain;
+use crate::platform::{Allowed, bind_loopback};
+use crate::state::{ClientState, StateDir};
+use crate::tunnel::{Ended, Tunnel};
+
+/// How long the last words to the office PC may take.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+const AFTER: &str = "\
+Examples:
+  tasuki-client connect quiet-maple-4071
+  tasuki-client connect quiet-maple-4071 -- /f /sound
+  tasuki-client connect quiet-maple-4071 --no-launch
+  pass office | tasuki-client connect quiet-maple-4071 --password-fd 0
+
+The first time, the entry file of your deployment is needed: beside this program, or with \
+--entry. It is remembered. The viewer is xfreerdp unless client.toml in the state directory says \
+otherwise; what stands after -- is passed on to it.
+
+With --no-launch the address to connect to is printed on standard output, and every program of \
+the same user can use it until the tunnel ends or Ctrl-C is pressed. It carries whatever the \
+office PC serves there, not only desktops.
+
+Exit codes: that of the viewer, or 0 done, 1 something failed on this PC, 64 the command line or \
+a settings file is wrong, 80 no relay was reached, 81 what answered is not to be trusted, 82 the \
+relay refused, 83 there is no such office PC or it is not there now, 84 the office PC refused, 85 \
+wrong password or locked out, 86 somebody else may be answering for the office PC, 87 that office \
+PC is this PC, 88 one side has to be updated, 89 the connection was lost.";
+
+/// Connect to an office PC and show its desktop
+#[derive(Debug, Args)]
+#[command(after_help = AFTER)]
+pub(super) struct Arguments {
+    /// The computer ID that the office PC shows
+    #[arg(value_name = "ID")]
+    id: ComputerId,
+    /// The entry file of the deployment
+    #[arg(long, value_name = "FILE")]
+    entry: Option<PathBuf>,
+    /// User name, where the office PC has users
+    #[arg(long, value_name = "NAME", default_value = "")]
+    user: String,
+    /// Read the password from the first line of this descriptor instead of asking
+    #[arg(long, value_name = "N")]
+    password_fd: Option<u32>,
+    /// Start no viewer; print the address and wait
+    #[arg(long)]
+    no_launch: bool,
+    /// Tell more, for those who look for a fault
+    #[arg(long, short)]
+    verbose: bool,
+    /// Passed on to the viewer
+    #[arg(last = true, value_name = "ARGUMENT")]
+    viewer_arguments: Vec<String>,
+}
+
+pub(super) fn run(state: Option<&Path>, arguments: Arguments) -> anyhow::Result<Exit> {
+    start_log(arguments.verbose);
+    let dir = StateDir::open(state)?;
+    let config = ClientConfig::load(&dir.path().join("client.toml"))?;
+    let state = dir.client()?;
+    let entry = entry(&state, arguments.entry.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let exit = runtime.block_on(connect(&dir, state, &entry, &config, &arguments));
+    // A thread that still waits at the password prompt must not hold the end up.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn connect(
+    dir: &StateDir,
+    state: ClientState,
+    entry: &Entry,
+    config: &ClientConfig,
+    arguments: &Arguments,
+) -> anyhow::Result<Exit> {
+    let wanted = Wanted {
+        computer_id: arguments.id.clone(),
+        user: Text::lossy(&arguments.user),
+    };
+    let tell = |step| tell(step, &arguments.id);
+    let attempt = async {
+        let connector = Connector::new(dir, state, entry, config, wanted, &tell)?;
+        connector.connect(async || password(arguments).await).await
+    };
+    let outcome = tokio::select! {
+        outcome = attempt => outcome,
+        _ = ctrl_c() => return Ok(Exit::Failed),
+    };
+    match outcome {
+        Ok(connected) => serve(connected, config, arguments).await,
+        Err(error) => Ok(explain(&error, arguments.verbose)),
+    }
+}
+
+async fn password(arguments: &Arguments) -> anyhow::Result<Zeroizing<String>> {
+    let descriptor = arguments.password_fd;
+    let prompt = format!("Password of {} (not shown): ", arguments.id);
+    let read = move || match descriptor {
+        Some(number) => password::from_descriptor(number),
+        None => password::ask(&prompt),
+    };
+    tokio::task::spawn_blocking(read).await?
+}
+
+/// Lends the tunnel to the viewer, or to whoever may use the printed address.
+async fn serve(
+    connected: Connected,
+    config: &ClientConfig,
+    arguments: &Arguments,
+) -> anyhow::Result<Exit> {
+    let Connected { tunnel, message } = connected;
+    if !message.is_empty() {
+        say::line(&format!("Message from the office:\n{message}\n"));
+    }
+    let listener = bind_loopback(&arguments.id)
+        .await
+        .context("cannot listen on loopback")?;
+    let address = listener.local_addr().context("cannot listen on loopback")?;
+    if arguments.no_launch {
+        say::line(&"Connected. Press Ctrl-C to end; the address is:");
+        say::answer(&address);
+        let exit = tokio::select! {
+            exit = lend(&listener, &tunnel, Allowed::SameUser) => exit,
+            _ = ctrl_c() => Exit::Done,
+        };
+        close(tunnel).await;
+        return Ok(exit);
+    }
+    say::line(&"Connected. Starting the viewer ...");
+    let mut viewer = Viewer::start(
+        &config.viewer,
+        &config.viewer_arguments,
+        address,
+        &arguments.viewer_arguments,
+    )
+    .context("client.toml can name another viewer, --no-launch does without")?;
+    let allowed = viewer.id().map_or(Allowed::SameUser, Allowed::ProcessTree);
+    let exit = tokio::select! {
+        status = viewer.ended() => of_viewer(status?),
+        exit = lend(&listener, &tunnel, allowed) => exit,
+        _ = ctrl_c() => Exit::Done,
+    };
+    close(tunnel).await;
+    Ok(exit)
+}
+
+/// The office PC shall hear that this is an end and not a break.
+async fn close(tunnel: Tunnel) {
+    // One that hears nothing finds out by itself.
+    let _ = timeout(CLOSE_WAIT, tunnel.close()).await;
+}
+
+async fn lend(listener: &TcpListener, tunnel: &Tunnel, allowed: Allowed) -> Exit {
+    let refused = Cell::new(None);
+    let reason = |code: RefusalCode| {
+        say::line(&Refusal::new(code).explain());
+        refused.set(Some(code));
+    };
+    let ended = listener::serve(listener, tunnel, allowed, reason).await;
+    tracing::debug!(?ended, "Tunnel ended");
+    match (ended, refused.get()) {
+        (Ended::Closed, Some(code)) => Exit::of_refusal(code),
+        (Ended::Closed, None) => {
+            say::line(&"The office PC has ended the connection.");
+            Exit::Lost
+        }
+        (Ended::PathDied(_) | Ended::Violation(_), _) => {
+            say::line(&"The connection to the office PC was lost. Connect again.");
+            Exit::Lost
+        }
+    }
+}
+
+fn of_viewer(status: ExitStatus) -> Exit {
+    // A viewer that a signal ended has no code of its own.
+    status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(Exit::Failed, Exit::Viewer)
+}
+
+fn entry(state: &ClientState, named: Option<&Path>) -> anyhow::Result<Entry> {
+    if let Some(path) = named {
+        return Ok(state.adopt_entry(&read_entry(path)?)?);
+    }
+    // A newer file that was put beside the program counts; an older one does not matter.
+    if let Some(path) = entry_beside_executable() {
+        match state.adopt_entry(&read_entry(&path)?) {
+            Ok(entry) => return Ok(entry),
+            Err(error) => tracing::debug!(%error, "Entry file beside the program is not used"),
+        }
+    }
+    state.entry()?.ok_or_else(|| {
+        let text = "no entry file yet; ask whoever runs the relay, and name it with --entry FILE";
+        UsageError(text.into()).into()
+    })
+}
+
+fn tell(step: Step, id: &ComputerId) {
+    match step {
+        Step::FindingRelay => say::line(&"Finding the relay ..."),
+        Step::AskingHost => say::line(&format!("Asking for the office PC {id} ...")),
+        Step::CheckingPassword => say::line(&"Checking the password ..."),
+        Step::TryingAgain => say::line(&"That did not work; trying again ..."),
+    }
+}
+
+fn explain(error: &ConnectError, verbose: bool) -> Exit {
+    say::line(&error.explain());
+    if verbose {
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = cause {
+            say::line(&format!("Detail: {error}"));
+            cause = error.source();
+        }
+    }
+    Exit::of_connect(error)
+}
+
+fn start_log(verbose: bool) {
+    let level = if verbose {
+        "tasuki_agent=debug"
+    } else {
+        "warn"
+    };
+    let terminal = tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // Only a second call can fail, and there is none.
+    let _ = terminal.try_init();
+}

@@ -1,0 +1,43 @@
+//! What a person types: one file per command, argument in, plain words and exit code out.
+//!
+//! `host` and `client` are the two programs. Words come from `crate::message` where somebody
+//! refused; passwords come from the terminal or a descriptor, never from an argument.
+
+pub mod client;
+mod connect;
+mod exit;
+mod forget_host;
+mod history;
+pub mod host;
+mod init;
+mod password;
+mod rename;
+mod reset_identity;
+mod run;
+mod say;
+mod set_password;
+mod status;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::state::StateDir;
+
+/// The host's folder in the state directory, where its control socket lies.
+fn host_folder(state: &StateDir) -> PathBuf {
+    state.path().join("host")
+}
+
+/// The entry file that lies beside this executable, if there is one.
+fn entry_beside_executable() -> Option<PathBuf> {
+    let path = std::env::current_exe()
+        .ok()?
+        .with_file_name(protocol::file::entry::FILE_NAME);
+    path.is_file().then_some(path)
+}
+
+fn read_entry(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the entry file {}", path.display()))
+}

@@ -1,0 +1,209 @@
+//! Keeps the host linked for as long as it lives.
+//!
+//! One link at a time, or two while moving: the new one is made before the old one goes.
+//! Failed attempts wait by `backoff`; a change of the network or of the state ends the wait.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use protocol::id::BoardName;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::link::{self, Ended, Wires};
+use super::station::Station;
+use super::status::{Trouble, seconds};
+use super::{Host, LinkError, status};
+use crate::backoff::Backoff;
+use crate::message::Explain;
+use crate::platform::NetworkChanges;
+
+/// How often a state directory that cannot be used is looked at again.
+const STATE_WAIT: Duration = Duration::from_secs(30);
+/// Moves that wait for the keeper.
+const MOVES_MAX: usize = 1;
+
+/// Keeps links until dropped; a reload begins anew with what is on disk.
+pub(super) async fn keep(host: &Arc<Host>) {
+    loop {
+        tokio::select! {
+            () = keep_one_identity(host) => {}
+            () = host.reload.notified() => tracing::info!("Settings changed; linking anew"),
+        }
+        host.live.change(|status| status.link = None);
+    }
+}
+
+async fn keep_one_identity(host: &Arc<Host>) {
+    match Station::load(&host.state, &host.config) {
+        Ok(station) => Keeper::new(host, station).run().await,
+        Err(error) => {
+            note(host, &error, STATE_WAIT);
+            sleep(STATE_WAIT).await;
+        }
+    }
+}
+
+struct Keeper<'h> {
+    host: &'h Arc<Host>,
+    station: Station,
+    backoff: Backoff,
+    network: Option<NetworkChanges>,
+    /// Dropped with the keeper, and the links with it.
+    links: JoinSet<Ended>,
+    wires: Wires,
+    moves: mpsc::Receiver<Vec<BoardName>>,
+    linked_since: Instant,
+    /// A name was refused since the last link.
+    name_refused: bool,
+}
+
+impl<'h> Keeper<'h> {
+    fn new(host: &'h Arc<Host>, station: Station) -> Self {
+        let network = NetworkChanges::watch()
+            .inspect_err(|error| tracing::warn!(%error, "Cannot watch the network for changes"))
+            .ok();
+        let (sender, moves) = mpsc::channel(MOVES_MAX);
+        let wires = Wires {
+            moves: sender,
+            doubt: Arc::new(Notify::new()),
+        };
+        Self {
+            host,
+            station,
+            backoff: Backoff::new(rand::random()),
+            network,
+            links: JoinSet::new(),
+            wires,
+            moves,
+            linked_since: Instant::now(),
+            name_refused: false,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut boards = Vec::new();
+        loop {
+            self.attach(&boards).await;
+            boards = self.stay().await;
+        }
+    }
+
+    /// Tries until there is a new link.
+    async fn attach(&mut self, boards: &[BoardName]) {
+        loop {
+            let error = match self.station.register(boards).await {
+                Ok(link) => return self.take(link),
+                Err(error) => error,
+            };
+            let retry_at_once = error
+                .refusal()
+                .is_some_and(|refusal| self.station.learn(refusal.code).unwrap_or(false));
+            self.name_refused |= retry_at_once;
+            let delay = if retry_at_once {
+                Duration::from_millis(100)
+            } else {
+                self.backoff.next_delay(retry_after(&error))
+            };
+            note(self.host, &error, delay);
+            self.wait(delay).await;
+        }
+    }
+
+    /// Makes `link` the newest one; older ones leave.
+    fn take(&mut self, link: super::station::Link) {
+        let (epoch, board) = (link.epoch, link.board.to_string());
+        let computer_id = link.side.computer_id.to_string();
+        tracing::info!(board, computer_id, epoch, "Linked");
+        self.linked_since = Instant::now();
+        self.host.live.change(|status| {
+            status.computer_id = Some(computer_id);
+            status.link = Some(status::Link {
+                board,
+                since: seconds(SystemTime::now()),
+            });
+            // That a name was refused is worth knowing even when all is well again.
+            if !self.name_refused {
+                status.trouble = None;
+            }
+        });
+        self.name_refused = false;
+        self.host.newest.send_replace(epoch);
+        let held = link::hold(Arc::clone(self.host), link, self.wires.clone());
+        self.links.spawn(held);
+    }
+
+    /// Waits until a new link is needed, and says with which boards.
+    async fn stay(&mut self) -> Vec<BoardName> {
+        loop {
+            tokio::select! {
+                Some(boards) = self.moves.recv() => return boards,
+                () = changed(&mut self.network) => self.wires.doubt.notify_one(),
+                Some(ended) = self.links.join_next() => {
+                    // A task that was aborted or panicked has lost its link as well.
+                    let newest = *self.host.newest.borrow();
+                    let error = match ended {
+                        Ok(ended) if ended.epoch != newest => continue,
+                        Ok(ended) => ended.error.unwrap_or(LinkError::Silent),
+                        Err(_) => LinkError::Silent,
+                    };
+                    self.lost(&error).await;
+                    return Vec::new();
+                }
+            }
+        }
+    }
+
+    async fn lost(&mut self, error: &LinkError) {
+        self.backoff.held(self.linked_since.elapsed());
+        let delay = self.backoff.next_delay(retry_after(error));
+        self.host.live.change(|status| status.link = None);
+        note(self.host, error, delay);
+        self.wait(delay).await;
+    }
+
+    /// Waits, or returns early when the network has changed.
+    async fn wait(&mut self, delay: Duration) {
+        let end = Instant::now() + delay;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return,
+                () = changed(&mut self.network) => if self.backoff.wake() {
+                    tracing::info!("Network changed; trying at once");
+                    return;
+                },
+            }
+        }
+    }
+}
+
+async fn changed(network: &mut Option<NetworkChanges>) {
+    match network {
+        Some(watched) => {
+            if let Err(error) = watched.changed().await {
+                tracing::warn!(%error, "The network is no longer watched for changes");
+                *network = None;
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The delay that the relay asked for, if it did.
+fn retry_after(error: &LinkError) -> Option<Duration> {
+    let seconds = error.refusal()?.retry_after_s;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+/// Tells log and status why there is no link.
+fn note(host: &Host, error: &LinkError, delay: Duration) {
+    let explanation = error.explain();
+    tracing::warn!(%error, retry_in_ms = delay.as_millis(), "Not linked");
+    host.live.change(|status| {
+        status.trouble = Some(Trouble {
+            at: seconds(SystemTime::now()),
+            text: explanation.to_string(),
+        });
+    });
+}
