@@ -65,14 +65,14 @@ impl Tunnel {
 
     /// Waits until the tunnel has ended.
     pub async fn ended(&self) -> Ended {
-        loop {
-            let news = self.0.news.notified();
-            let ended = self.0.lock().ended.clone();
-            if let Some(ended) = ended {
-                return ended;
-            }
-            news.await;
-        }
+        ended(&self.0).await
+    }
+
+    /// Lets go of the tunnel and waits until it has ended, so that what was said last leaves.
+    pub async fn close(self) -> Ended {
+        let shared = Arc::clone(&self.0);
+        drop(self);
+        ended(&shared).await
     }
 
     fn try_accept(&self) -> Poll<Option<Stream>> {
@@ -89,6 +89,17 @@ impl Tunnel {
             shared: Arc::clone(&self.0),
             slot,
         }
+    }
+}
+
+async fn ended(shared: &Shared) -> Ended {
+    loop {
+        let news = shared.news.notified();
+        let ended = shared.lock().ended.clone();
+        if let Some(ended) = ended {
+            return ended;
+        }
+        news.await;
     }
 }
 
