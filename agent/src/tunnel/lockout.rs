@@ -165,7 +165,7 @@ impl Key {
     }
 
     fn policy(&self) -> Policy {
-        let policy = |free, minutes, forget| Policy {
+        let policy = |free, minutes: u64, forget| Policy {
             free,
             longest: Duration::from_secs(minutes * 60),
             forget,
@@ -229,8 +229,11 @@ mod tests {
         let (mut guesses, mut met) = (0, Vec::new());
         for tick in 0..3_600_000 {
             let now = TICK * tick;
-            let through = lockout.charge(&stranger(tick, networks), now).is_ok();
-            guesses += u32::from(through);
+            // A refused try changes nothing, so once refusals are long most can be left out.
+            if tick < 60_000 || tick % 64 == 0 {
+                let through = lockout.charge(&stranger(tick, networks), now).is_ok();
+                guesses += u32::from(through);
+            }
             if tick % 60_000 == 59_999 {
                 let result = lockout.charge(owner, now);
                 if result.is_ok() {
@@ -270,11 +273,14 @@ mod tests {
         let mut now = Duration::ZERO;
         let bound = FRESH_TRIES * NETWORKS * Duration::from_secs(3 * 60);
 
-        for tick in 0.. {
+        // At each moment all strangers are quicker than the owner.
+        for tick in 1.. {
             now = TICK * 100 * tick;
             assert!(now < bound, "not in after {now:?}");
-            let _ = lockout.charge(&stranger(tick, NETWORKS), now);
-            if lockout.charge(&owner, now).is_ok() && tick > 0 {
+            for network in 0..NETWORKS {
+                let _ = lockout.charge(&stranger(network, NETWORKS), now);
+            }
+            if lockout.charge(&owner, now).is_ok() {
                 break;
             }
         }

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 
 use protocol::tunnel::Progress;
 
+use super::limits::{ACK_BYTES, WINDOW};
 use super::violation::Violation;
-use super::{ACK_BYTES, WINDOW, wide};
+use super::wide;
 
 #[derive(Debug)]
 pub(super) struct Inbox {

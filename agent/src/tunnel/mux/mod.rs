@@ -6,8 +6,13 @@
 //! told apart by [`Violation`]. Read next: `stream.rs`, `outbox.rs`, `inbox.rs`;
 //! `../driver.rs` is the shell around this.
 
+#[cfg(test)]
+mod hostile;
 mod inbox;
+mod limits;
 mod outbox;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod simulation;
 mod stream;
@@ -18,31 +23,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use protocol::refusal::RefusalCode;
 use protocol::tunnel::{Ack, Alive, Data, Fin, Frame, Open, Probe, Reset, STREAMS_MAX};
 
+pub(super) use self::limits::SLOTS;
+use self::limits::{ABANDONED, FIRST_WINDOW, POOL, RESERVE, RESETTING_MAX, ROOM_MIN, WINDOW};
 use self::stream::StreamState;
 pub(super) use self::violation::Violation;
 use super::StreamError;
-
-/// Room that a receiver grants a stream: more than one stream of the peer may keep unacknowledged.
-pub(super) const WINDOW: u32 = 384 * 1024;
-/// Room that the client may count on in a host that it has just sent `Open`.
-pub(super) const FIRST_WINDOW: u32 = 64 * 1024;
-/// Bytes after which an acknowledgement no longer waits for data to ride on.
-pub(super) const ACK_BYTES: u64 = 64 * 1024;
-/// Bytes that a tunnel keeps unacknowledged in one direction, all streams together.
-pub(super) const REPLAY_MAX: usize = 1024 * 1024;
-/// What each stream may keep whatever the others do: more than [`ACK_BYTES`], so that it never
-/// stands still while its reader is quick.
-const RESERVE: usize = 80 * 1024;
-/// What streams share beyond their reserves.
-const POOL: usize = REPLAY_MAX - STREAMS_MAX * RESERVE;
-/// Less room than this is no room, so that a full buffer does not let bytes trickle in.
-const ROOM_MIN: usize = 4 * 1024;
-/// Streams kept, those included that ended and whose holder has not let go yet.
-pub(super) const SLOTS: usize = 2 * STREAMS_MAX;
-/// Resets whose answer may be missing before no stream is opened any more.
-const RESETTING_MAX: usize = 4 * STREAMS_MAX;
-/// Reason of a reset for which no other reason was given.
-pub(super) const ABANDONED: RefusalCode = RefusalCode::Other(0);
 
 /// Which end of the tunnel this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -322,12 +307,6 @@ impl Mux {
     pub(super) fn open_streams(&self) -> usize {
         let streams = self.slots.iter().flatten();
         streams.filter(|stream| !stream.is_finished()).count()
-    }
-
-    /// Whether the stream's direction to the peer has ended and the peer has said so.
-    #[cfg(test)]
-    pub(super) fn is_acknowledged(&mut self, slot: Slot) -> bool {
-        self.state(slot).outbox.is_finished()
     }
 
     /// Bytes kept for replay, all streams together.

@@ -3,8 +3,8 @@
 use protocol::refusal::RefusalCode;
 use protocol::tunnel::{Ack, DATA_MAX, Data, Fin, Frame, Open};
 
-use super::WINDOW;
 use super::inbox::Inbox;
+use super::limits::WINDOW;
 use super::outbox::Outbox;
 
 #[derive(Debug)]
