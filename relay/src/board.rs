@@ -4,9 +4,9 @@
 //! it, the admin socket and the metrics look at it.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::admin::status::{Bytes, Certificate, Hosts, Legs, Phase, Process, Sessions, Status};
@@ -201,11 +201,17 @@ impl Board {
     }
 }
 
-/// A time as people and programs read it, in seconds.
+/// A time as people and programs read it, to the second.
 pub(crate) fn date(time: SystemTime) -> String {
-    let timestamp = Timestamp::try_from(time).and_then(|time| time.round(Unit::Second));
+    let since = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let timestamp = i64::try_from(since)
+        .ok()
+        .and_then(|since| Timestamp::from_second(since).ok());
     timestamp.map_or_else(
-        |_| "out of range".to_owned(),
+        || "out of range".to_owned(),
         |timestamp| timestamp.to_string(),
     )
 }

@@ -168,7 +168,7 @@ pub const OPERATOR_CONNECTIONS: usize = 8;
 pub const ADMIN_REQUEST_MAX: u64 = 4 * 1024;
 
 /// An operator's program that says or reads nothing for this long is given up.
-pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);
+pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(5);
 
 // ---- Control plane: outer TLS ----
 

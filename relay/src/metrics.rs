@@ -116,7 +116,7 @@ fn write_board(page: &mut Page, board: &Board, status: &Status) {
     );
     page.gauge(
         "tasuki_certificate_expiry_timestamp_seconds",
-        "Its end, since 1970.",
+        "End of the certificate in Unix time.",
         end,
     );
     page.gauge(

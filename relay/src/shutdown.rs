@@ -88,19 +88,19 @@ impl Running {
             // It was told to end in the middle of things.
             let _ = task.await;
         }
-        if timeout(limits::STOP_DEADLINE, board.control.shutdown())
-            .await
-            .is_err()
-        {
-            warn!("The control plane did not end in time");
-        }
         let last = Arc::clone(&board);
-        let ended = tokio::task::spawn_blocking(move || {
+        let data = tokio::task::spawn_blocking(move || {
             last.data.shutdown();
             last.registrar.tick(SystemTime::now());
         });
-        if let Err(error) = ended.await {
+        // Side by side: control logs the sessions that the data plane ends.
+        let control = timeout(limits::STOP_DEADLINE, board.control.shutdown());
+        let (data, control) = tokio::join!(data, control);
+        if let Err(error) = data {
             warn!(%error, "The data plane did not end properly");
+        }
+        if control.is_err() {
+            warn!("The control plane did not end in time");
         }
         info!("Stopped");
     }

@@ -90,7 +90,8 @@ pub fn export(socket: &Path, mut to: impl Write) -> Result<(), AdminError> {
 fn ask(socket: &Path, request: &Request) -> Result<(Answer, BufReader<UnixStream>), AdminError> {
     let mut stream = UnixStream::connect(socket)
         .map_err(|error| AdminError::Unreachable(socket.to_owned(), error))?;
-    stream.set_read_timeout(Some(limits::OPERATOR_TIMEOUT))?;
+    // Others may hold every place for a whole timeout before it is our turn.
+    stream.set_read_timeout(Some(2 * limits::OPERATOR_TIMEOUT))?;
     stream.set_write_timeout(Some(limits::OPERATOR_TIMEOUT))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');

@@ -102,11 +102,18 @@ async fn converse(stream: UnixStream, board: &Arc<Board>) -> io::Result<()> {
         reader.read_until(b'\n', &mut line),
     )
     .await??;
-    let (answer, body) = match serde_json::from_slice(&line) {
-        Ok(request) => answer(request, board).await,
-        Err(error) => (
+    let request = line.strip_suffix(b"\n").map(serde_json::from_slice);
+    let (answer, body) = match request {
+        Some(Ok(request)) => answer(request, board).await,
+        Some(Err(error)) => (
             Answer::Error {
                 message: format!("not a request: {error}"),
+            },
+            Vec::new(),
+        ),
+        None => (
+            Answer::Error {
+                message: "the request is cut off or too long".into(),
             },
             Vec::new(),
         ),

@@ -87,7 +87,9 @@ impl Config {
     pub fn load(path: &Path, now: SystemTime) -> Result<Self, ConfigError> {
         let source = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let absolute = std::path::absolute(path)
+            .map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
+        let directory = absolute.parent().unwrap_or(Path::new("/"));
         Self::read(&source, &path.display().to_string(), directory, now)
     }
 

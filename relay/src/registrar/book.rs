@@ -363,7 +363,7 @@ mod tests {
     fn an_older_claim_for_the_same_host_and_id_is_the_better_one() {
         let (old, new) = (claim("desk", ANNE, 5), claim("desk", ANNE, 9));
 
-        let book = book(&[new.clone()]);
+        let book = book(std::slice::from_ref(&new));
 
         assert_eq!(
             book.decide(&ANNE, Some(&old), None, 0),

@@ -1,0 +1,369 @@
+//! `tasuki-relay` as systemd and an operator see it: a process, its signals, its exit codes.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use protocol::file::node::{Lone, NodeFile, PrivateKeyPem};
+use protocol::secret::Secret;
+use protocol::sign::SigningKey;
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use tasuki_relay::admin::status::{Phase, Status};
+use tasuki_relay::limits;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tasuki-relay");
+/// Long enough for a machine that does other things as well.
+const PATIENCE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A folder with all that a relay needs.
+struct Site {
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(more: &str) -> Self {
+        let site = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+        };
+        let config = format!(
+            "node_file = \"node.toml\"\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"state\"\n\
+             control_socket = \"run/control.sock\"\nworkers = 2\n{more}"
+        );
+        std::fs::write(site.path("relay.toml"), config).expect("writes");
+        site.write_node(100);
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a node file whose certificate ends in so many days.
+    fn write_node(&self, days: u32) {
+        let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+        let names = vec!["board.tasuki".to_owned(), "alpha.board.tasuki".to_owned()];
+        let mut params = CertificateParams::new(names).expect("names");
+        params.not_before = (SystemTime::now() - DAY).into();
+        params.not_after = (SystemTime::now() + DAY * days).into();
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let registrar_key = Secret::new([7; 32]);
+        let node = NodeFile {
+            deployment: "test".into(),
+            generation: 1,
+            name: "alpha".parse().expect("a name"),
+            addresses: vec!["192.0.2.1:443".into()],
+            certificate: certificate.pem(),
+            key: PrivateKeyPem(key.serialize_pem()),
+            registrar: vec![
+                SigningKey::from_seed(&registrar_key)
+                    .expect("a seed")
+                    .public_key(),
+            ],
+            lone: Some(Lone {
+                registrar_key,
+                revoked: Vec::new(),
+            }),
+        };
+        std::fs::write(self.path("node.toml"), node.to_text()).expect("writes");
+    }
+
+    fn start(&self) -> Relay {
+        let told = self.path("notify");
+        if told.exists() {
+            std::fs::remove_file(&told).expect("removes");
+        }
+        let systemd = UnixDatagram::bind(&told).expect("binds");
+        systemd.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let child = Command::new(PROGRAM)
+            .args(["run", "--config"])
+            .arg(self.path("relay.toml"))
+            .env("NOTIFY_SOCKET", told)
+            .env("WATCHDOG_USEC", "1000000")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let relay = Relay { child, systemd };
+        relay.hear("READY=1");
+        relay
+    }
+
+    /// Asks the relay's own program something.
+    fn ask(&self, command: &[&str]) -> Output {
+        let (name, path) = match command[0] {
+            "run" | "check-config" => ("--config", self.path("relay.toml")),
+            "registrar" if command[1] == "restore" => ("--config", self.path("relay.toml")),
+            _ => ("--socket", self.path("run/control.sock")),
+        };
+        Command::new(PROGRAM)
+            .args(command)
+            .arg(name)
+            .arg(path)
+            .output()
+            .expect("runs")
+    }
+
+    fn status(&self) -> Status {
+        let output = self.ask(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).expect("a status")
+    }
+}
+
+struct Relay {
+    child: Child,
+    systemd: UnixDatagram,
+}
+
+impl Relay {
+    /// Waits until systemd is told this.
+    fn hear(&self, expected: &str) {
+        let mut buffer = [0; 1_024];
+        loop {
+            let length = self
+                .systemd
+                .recv(&mut buffer)
+                .expect("systemd is told in time");
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            if text.lines().any(|line| line == expected) {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .expect("runs");
+        assert!(status.success());
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("ends").code()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // A relay that has ended needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn scrape(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n")
+        .expect("writes");
+    let mut page = String::new();
+    stream.read_to_string(&mut page).expect("reads");
+    page
+}
+
+#[test]
+fn it_tells_systemd_that_it_serves_and_lives_and_stops() {
+    let site = Site::new("metrics_listen = \"none\"\ndrain_deadline = \"1h\"");
+    let mut relay = site.start();
+
+    let status = site.status();
+    assert_eq!(
+        (status.phase, status.name.as_str()),
+        (Phase::Serving, "alpha")
+    );
+    assert_ne!(status.listen[0].port(), 0);
+    assert!(TcpStream::connect(status.listen[0]).is_ok());
+    assert_eq!(status.warnings, [""; 0]);
+    relay.hear("WATCHDOG=1");
+
+    // No session is left, so the deadline of an hour is not waited for.
+    relay.signal("TERM");
+    relay.hear("STOPPING=1");
+    assert_eq!(relay.exit_code(), Some(0));
+    assert!(!site.path("run/control.sock").exists());
+    assert!(TcpStream::connect(status.listen[0]).is_err());
+}
+
+#[test]
+fn a_drain_is_told_to_everybody() {
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let metrics = port.expect("a free port").to_string();
+    let site = Site::new(&format!("metrics_listen = \"{metrics}\""));
+    let _relay = site.start();
+    assert!(scrape(&metrics).contains("\ntasuki_serving 1\n"));
+
+    let drain = site.ask(&["drain", "--deadline", "2h"]);
+
+    assert_eq!(
+        text(&drain.stdout),
+        "Draining: 0 sessions left, ended after 2 h 0 min at the latest.\n"
+    );
+    assert_eq!(site.status().phase, Phase::Draining);
+    let page = scrape(&metrics);
+    assert!(page.contains("\ntasuki_serving 0\n"));
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"));
+    let human = text(&site.ask(&["status"]).stdout);
+    assert!(human.contains("\nstate           drained\n"), "{human}");
+    assert_eq!(code(&site.ask(&["drain", "--deadline", "25h"])), Some(64));
+}
+
+#[test]
+fn the_control_socket_is_private_and_bounded() {
+    let site = Site::new("metrics_listen = \"none\"");
+    let _relay = site.start();
+    let socket = site.path("run/control.sock");
+    let mode = std::fs::metadata(&socket)
+        .expect("is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let ask = |line: &str| {
+        let mut stream = UnixStream::connect(&socket).expect("connects");
+        stream.write_all(line.as_bytes()).expect("writes");
+        let mut answer = String::new();
+        // A reset after the answer, because not all of the line was read, is no matter here.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let longest = usize::try_from(limits::ADMIN_REQUEST_MAX).expect("small");
+    let padded = |length: usize| format!("{:<1$}\n", r#"{"command":"status"}"#, length - 1);
+    assert!(ask(&padded(longest)).starts_with(r#"{"answer":"status""#));
+    assert!(ask(&padded(longest + 1)).contains("too long"));
+    assert!(ask("{\"command\":\"stop\"}\n").contains("not a request"));
+
+    // Programs that say nothing hold every place, for a while.
+    let silent: Vec<UnixStream> = (0..limits::OPERATOR_CONNECTIONS)
+        .map(|_| UnixStream::connect(&socket).expect("connects"))
+        .collect();
+    let begin = Instant::now();
+    assert_eq!(site.status().phase, Phase::Serving);
+    assert!(
+        begin.elapsed() > limits::OPERATOR_TIMEOUT / 2,
+        "there was a free place"
+    );
+    drop(silent);
+}
+
+#[test]
+fn a_second_relay_is_refused_and_a_killed_one_replaced() {
+    let site = Site::new("metrics_listen = \"none\"");
+    let mut relay = site.start();
+
+    let second = site.ask(&["run"]);
+    assert_eq!(code(&second), Some(69));
+    assert!(text(&second.stderr).contains("another relay uses the store"));
+    let restore = site.ask(&["registrar", "restore"]);
+    assert_eq!(code(&restore), Some(69));
+    assert!(text(&restore.stderr).contains("stop the relay first"));
+    assert_eq!(site.status().phase, Phase::Serving);
+
+    relay.child.kill().expect("kills");
+    relay.exit_code();
+    assert!(site.path("run/control.sock").exists(), "it was left behind");
+    assert_eq!(code(&site.ask(&["status"])), Some(69));
+    let _next = site.start();
+    assert_eq!(site.status().phase, Phase::Serving);
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_and_a_wrong_one_is_not() {
+    let site = Site::new("metrics_listen = \"none\"");
+    let relay = site.start();
+    let days = |site: &Site| site.status().certificate.days_left;
+    assert_eq!(days(&site), 99);
+
+    site.write_node(20);
+    relay.signal("HUP");
+    let begin = Instant::now();
+    while days(&site) != 19 {
+        assert!(begin.elapsed() < PATIENCE, "not taken");
+    }
+    assert!(site.status().warnings[0].starts_with("certificate expires in 19 days"));
+
+    std::fs::write(site.path("node.toml"), "format = 1\n").expect("writes");
+    relay.signal("HUP");
+    assert_eq!(days(&site), 19);
+    assert_eq!(site.status().phase, Phase::Serving);
+}
+
+#[test]
+fn every_claim_goes_out_and_in() {
+    let site = Site::new("metrics_listen = \"none\"");
+    let relay = site.start();
+    let export = site.ask(&["registrar", "export"]);
+    drop(relay);
+
+    assert_eq!(
+        text(&export.stdout),
+        "{\"kind\":\"end\",\"claims\":0,\"rests\":0}\n"
+    );
+    let mut restore = Command::new(PROGRAM)
+        .args(["registrar", "restore", "--config"])
+        .arg(site.path("relay.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    restore
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(&export.stdout)
+        .expect("writes");
+    let output = restore.wait_with_output().expect("ends");
+    assert_eq!(
+        text(&output.stdout),
+        "0 claims read, 0 of them new; 0 hosts are known now.\n"
+    );
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_code_64() {
+    let site = Site::new("metrics_listen = \"0.0.0.0:1\"\nworkres = 2");
+    for command in ["check-config", "run"] {
+        let output = site.ask(&[command]);
+        assert_eq!(code(&output), Some(64));
+        let told = text(&output.stderr);
+        assert!(
+            told.contains("line 6: metrics_listen: must be a loopback address"),
+            "{told}"
+        );
+        assert!(told.contains("line 7: workres: unknown key"), "{told}");
+    }
+
+    let good = Site::new("").ask(&["check-config"]);
+    assert_eq!(code(&good), Some(0));
+    assert!(text(&good.stdout).ends_with("The configuration is good.\n"));
+    assert_eq!(
+        code(&Command::new(PROGRAM).arg("bogus").output().expect("runs")),
+        Some(64)
+    );
+}
+
+#[test]
+fn an_address_in_use_is_code_69() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = taken.local_addr().expect("an address");
+    let site = Site::new(&format!("metrics_listen = \"{address}\""));
+
+    let output = site.ask(&["run"]);
+
+    assert_eq!(code(&output), Some(69));
+    assert!(text(&output.stderr).contains(&format!("cannot listen on {address}")));
+}
