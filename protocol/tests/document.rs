@@ -4,7 +4,7 @@
 //! code says, and written anew by `TASUKI_BLESS=1`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::refusal::RefusalCode;
 use protocol::{board_list, outer, tunnel};
@@ -111,6 +111,50 @@ fn the_limits_are_the_ones_in_the_code() {
         let row = format!("| `{name}` | {value} |");
         assert!(text.contains(&row), "docs/PROTOCOL.md lacks {row}");
     }
+}
+
+/// All Rust source of the repository in one text.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("reads").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, text);
+        } else if name.ends_with(".rs") {
+            // Somebody may be writing it at this very moment; it is not there then.
+            *text += &fs::read_to_string(&path).unwrap_or_default();
+        }
+    }
+}
+
+#[test]
+fn the_threat_model_names_files_and_tests_that_exist() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("docs/THREAT_MODEL.md")).expect("is there");
+    let mut code = String::new();
+    for part in ["protocol", "relay", "agent", "image-builder"] {
+        sources(&root.join(part), &mut code);
+    }
+    let mut tests = 0;
+    for name in page.split('`').skip(1).step_by(2) {
+        let is_test = name.matches('_').count() > 2
+            && name
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if is_test {
+            assert!(
+                code.contains(&format!("fn {name}(")),
+                "no test is called {name}"
+            );
+            tests += 1;
+        } else if name.contains('/') {
+            assert!(root.join(name).exists(), "there is no {name}");
+        }
+    }
+    assert!(tests > 20, "only {tests} tests were found on the page");
 }
 
 #[test]

@@ -79,13 +79,14 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     if !lone {
         writeln!(
             context.out,
-            "\nMind: this board needs a registrar beside it. A deployment of one board wants --lone."
+            "\nMind: a board without --lone needs a fleet's registrar, which this version does not have: \
+             tasuki-relay will refuse the file."
         )?;
     }
     writeln!(
         context.out,
         "\nNext:\n  \
-         carry {} to the board, and delete every other copy\n  \
+         carry {} to the board, name it as node_file in relay.toml, delete other copies\n  \
          tasuki entry   writes the file that agents need to find the board",
         path.display(),
     )?;

@@ -64,8 +64,8 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     writeln!(
         context.out,
         "\nNext:\n  \
-         carry {} to the board, put it in place of the old one and restart the relay\n  \
-         (the old certificate stays good until it expires, so there is no hurry)",
+         carry {} to the board, put it in place of the old one, and there run\n  \
+         systemctl reload tasuki-relay   sessions go on; the old certificate stays good until it ends",
         path.display(),
     )?;
     if moved {

@@ -71,7 +71,7 @@ fn tell_how_it_spreads(record: &Record, context: &mut Context<'_>) -> Result<()>
         context.out,
         "Agents do not know yet. They learn it from the board list that these boards sign, each \
          as soon as it has a fresh node file. Next, for each: write it, carry it to the board, \
-         restart the relay:"
+         reload the relay there:"
     )?;
     for other in others {
         writeln!(context.out, "  tasuki node renew {other}")?;
