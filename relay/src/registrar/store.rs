@@ -409,5 +409,4 @@ impl From<redb::Error> for OpenError {
 }
 
 #[cfg(test)]
-#[path = "store_faults.rs"]
 mod faults;
