@@ -89,9 +89,11 @@ impl<'d> CallGate<'d> {
 }
 
 impl Gate for CallGate<'_> {
-    fn admit(&self, attempt: &Attempt) -> Result<Arc<PasswordRecord>, Refusal> {
-        self.doorkeeper.check_address(attempt.address)?;
-        let record = self.doorkeeper.record()?;
+    fn admit(&self, attempt: &Attempt) -> Result<Arc<PasswordRecord>, Box<Refusal>> {
+        self.doorkeeper
+            .check_address(attempt.address)
+            .map_err(Refusal::new)?;
+        let record = self.doorkeeper.record().map_err(Refusal::new)?;
         let now = self.doorkeeper.started.elapsed();
         let charged = self
             .doorkeeper

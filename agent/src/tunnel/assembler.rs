@@ -48,8 +48,11 @@ impl Assembler {
     }
 }
 
+/// A frame's bytes, and the bytes behind it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The first frame of `bytes` and what follows it, if it is all there.
-fn split_frame(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, DecodeError> {
+fn split_frame(bytes: &[u8]) -> Result<Option<Split<'_>>, DecodeError> {
     let Some(header) = bytes.first_chunk::<HEADER>() else {
         return Ok(None);
     };

@@ -3,6 +3,7 @@
 //! TLS, pin, `Hello`, `Challenge`, `Proof`, `Welcome`: nothing goes to a host whose key is
 //! not the pinned one, and no stream before the host has proved that it sees this tunnel.
 
+use protocol::codec::Bytes;
 use protocol::id::{ComputerId, HostKey};
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::tag::ReturnTag;
@@ -76,9 +77,22 @@ pub async fn greet<IO>(io: IO, pin: Option<HostKey>) -> Result<Greeted<IO>, Tunn
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let (channel, host_key, exporter) = shake_hands(io, pin).await?;
+    let connector = TlsConnector::from(tls::client_config().map_err(TunnelError::Tls)?);
+    // rustls wants a name; nobody sees or checks it.
+    let name = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
+    let stream = in_time(QUICK, Step::Tls, connector.connect(name, io)).await?;
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    let missing = TunnelError::Tls(rustls::Error::NoCertificatesPresented);
+    let host_key = tls::host_key(certificate.ok_or(missing)?).map_err(TunnelError::Tls)?;
+    if let Some(expected) = pin.filter(|pin| *pin != host_key) {
+        let found = host_key;
+        return Err(TunnelError::ChangedHostKey { expected, found });
+    }
+    tls::check_alpn(connection).map_err(TunnelError::Tls)?;
+    let exporter = Exporter::of(connection).map_err(TunnelError::Tls)?;
     Ok(Greeted {
-        channel,
+        channel: Channel::new(TlsStream::Client(stream)),
         host_key,
         exporter,
     })
@@ -101,12 +115,43 @@ where
         self,
         credentials: &Credentials,
     ) -> Result<(Tunnel, Admitted), TunnelError> {
-        let Self {
-            mut channel,
-            host_key,
-            exporter,
-        } = self;
+        // On the heap: the handshake's state is large and soon gone.
+        Box::pin(self.prove(credentials)).await
+    }
+
+    async fn prove(mut self, credentials: &Credentials) -> Result<(Tunnel, Admitted), TunnelError> {
         let (login, ke1) = Login::start(&credentials.password).map_err(login_error)?;
+        let challenge = self.ask(credentials, ke1).await?;
+        let versions = challenge.versions;
+        let (ke3, key) = match stretch(login, credentials, challenge).await {
+            Err(TunnelError::WrongPassword) => {
+                // The host knows by this, as by silence, that the try was no success.
+                let refusal = Refusal::new(RefusalCode::WrongPassword);
+                self.channel.refuse(&refusal, Step::Proof).await;
+                return Err(TunnelError::WrongPassword);
+            }
+            result => result?,
+        };
+        let mac = self.exporter.mac(&key, Speaker::Client);
+        let proof = Proof { ke3, mac };
+        self.channel.send(proof.into(), Step::Proof).await?;
+        let welcome = self.receive_welcome().await?;
+        if welcome.mac != self.exporter.mac(&key, Speaker::Host) {
+            return Err(TunnelError::ManInTheMiddle);
+        }
+        if VERSIONS.agree(versions) != Ok(welcome.version) {
+            return Err(TunnelError::BadVersion(welcome.version));
+        }
+        let tunnel = Tunnel::start(self.channel.into_tls(), Role::Client);
+        Ok((tunnel, admitted(welcome, self.host_key)))
+    }
+
+    /// Sends `Hello` and waits for the challenge.
+    async fn ask(
+        &mut self,
+        credentials: &Credentials,
+        ke1: Bytes<128>,
+    ) -> Result<Challenge, TunnelError> {
         let hello = Hello {
             versions: VERSIONS,
             software: software(),
@@ -114,62 +159,28 @@ where
             user: credentials.user.clone(),
             ke1,
         };
-        channel.send(hello.into(), Step::Hello).await?;
-        let challenge = match channel.receive(QUICK, Step::Challenge).await? {
-            Frame::Challenge(challenge) => challenge,
-            Frame::Refused(refusal) => return Err(refused(refusal)),
-            other => return Err(unexpected(&other, Step::Challenge)),
-        };
-        let versions = challenge.versions;
-        let (ke3, key) = match stretch(login, credentials, challenge).await {
-            Err(TunnelError::WrongPassword) => {
-                // The host knows by this, as by silence, that the try was no success.
-                let refusal = Refusal::new(RefusalCode::WrongPassword);
-                channel.refuse(&refusal, Step::Proof).await;
-                return Err(TunnelError::WrongPassword);
-            }
-            result => result?,
-        };
-        let mac = exporter.mac(&key, Speaker::Client);
-        channel.send(Proof { ke3, mac }.into(), Step::Proof).await?;
-        let welcome = match channel.receive(QUICK, Step::Welcome).await? {
-            Frame::Welcome(welcome) => welcome,
-            Frame::Refused(refusal) => return Err(refused_though_right(refusal)),
-            other => return Err(unexpected(&other, Step::Welcome)),
-        };
-        if welcome.mac != exporter.mac(&key, Speaker::Host) {
-            return Err(TunnelError::ManInTheMiddle);
+        self.channel.send(hello.into(), Step::Hello).await?;
+        let frame = self.channel.receive(QUICK, Step::Challenge).await?;
+        if let Frame::Challenge(challenge) = frame {
+            Ok(challenge)
+        } else if let Frame::Refused(refusal) = frame {
+            Err(TunnelError::Refused(Box::new(refusal)))
+        } else {
+            Err(unexpected(&frame, Step::Challenge))
         }
-        if VERSIONS.agree(versions) != Ok(welcome.version) {
-            return Err(TunnelError::BadVersion(welcome.version));
-        }
-        let tunnel = Tunnel::start(channel.into_tls(), Role::Client);
-        Ok((tunnel, admitted(welcome, host_key)))
     }
-}
 
-/// TLS, and the host's key, which is the pinned one if there is one.
-async fn shake_hands<IO>(
-    io: IO,
-    pin: Option<HostKey>,
-) -> Result<(Channel<IO>, HostKey, Exporter), TunnelError>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let connector = TlsConnector::from(tls::client_config().map_err(TunnelError::Tls)?);
-    // rustls wants a name; nobody sees or checks it.
-    let name = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
-    let stream = in_time(QUICK, Step::Tls, connector.connect(name, io)).await?;
-    let (_, connection) = stream.get_ref();
-    let certificate = connection.peer_certificates().and_then(<[_]>::first);
-    let missing = TunnelError::Tls(rustls::Error::NoCertificatesPresented);
-    let found = tls::host_key(certificate.ok_or(missing)?).map_err(TunnelError::Tls)?;
-    if let Some(expected) = pin.filter(|pin| *pin != found) {
-        return Err(TunnelError::ChangedHostKey { expected, found });
+    /// Waits for the host's proof; OPAQUE has told us by now that the password is right.
+    async fn receive_welcome(&mut self) -> Result<Welcome, TunnelError> {
+        let frame = self.channel.receive(QUICK, Step::Welcome).await?;
+        if let Frame::Welcome(welcome) = frame {
+            Ok(welcome)
+        } else if let Frame::Refused(refusal) = frame {
+            Err(refused_though_right(refusal))
+        } else {
+            Err(unexpected(&frame, Step::Welcome))
+        }
     }
-    tls::check_alpn(connection).map_err(TunnelError::Tls)?;
-    let exporter = Exporter::of(connection).map_err(TunnelError::Tls)?;
-    Ok((Channel::new(TlsStream::Client(stream)), found, exporter))
 }
 
 /// Third step of the login, off the runtime's threads: it takes long on purpose.
@@ -177,7 +188,7 @@ async fn stretch(
     login: Login,
     credentials: &Credentials,
     challenge: Challenge,
-) -> Result<(protocol::codec::Bytes<128>, SessionKey), TunnelError> {
+) -> Result<(Bytes<128>, SessionKey), TunnelError> {
     let context = Context::new(
         VERSIONS,
         challenge.versions,
@@ -191,16 +202,13 @@ async fn stretch(
     result.map_err(login_error)
 }
 
-/// What the host says before it has seen a proof.
-fn refused(refusal: Refusal) -> TunnelError {
-    TunnelError::Refused(refusal)
-}
-
 /// What the host says after OPAQUE has told us that the password is right.
 fn refused_though_right(refusal: Refusal) -> TunnelError {
-    match refusal.code {
-        RefusalCode::ManInTheMiddle | RefusalCode::WrongPassword => TunnelError::ManInTheMiddle,
-        _ => TunnelError::Refused(refusal),
+    let middle = [RefusalCode::ManInTheMiddle, RefusalCode::WrongPassword];
+    if middle.contains(&refusal.code) {
+        TunnelError::ManInTheMiddle
+    } else {
+        TunnelError::Refused(Box::new(refusal))
     }
 }
 

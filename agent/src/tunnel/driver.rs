@@ -80,7 +80,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let idle = self.shared.lock().mux.open_streams() == 0;
         let ended = match stop {
             Stop::Released => Ended::Closed,
-            Stop::PeerClosed | Stop::Io(_) if idle => Ended::Closed,
+            Stop::PeerClosed if idle => Ended::Closed,
             Stop::PeerClosed => Ended::PathDied("closed by the peer".to_owned()),
             Stop::Silent => Ended::PathDied("silent".to_owned()),
             Stop::Io(error) => Ended::PathDied(error.to_string()),

@@ -20,7 +20,7 @@ pub enum TunnelError {
     WrongPassword,
     /// Client: the host said no. Host: what it answered.
     #[error("refused: {}", .0.code.label())]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The peer took too long.
     #[error("no {0} in time")]
     TimedOut(Step),

@@ -64,7 +64,7 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// The refusal that the caller shall read; nothing is charged then.
-    fn admit(&self, attempt: &Attempt) -> Result<Arc<PasswordRecord>, Refusal>;
+    fn admit(&self, attempt: &Attempt) -> Result<Arc<PasswordRecord>, Box<Refusal>>;
 
     /// Takes the charge back: the password was right.
     fn refund(&self, attempt: &Attempt);
@@ -83,11 +83,21 @@ pub async fn accept<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // On the heap: the handshake's state is large and soon gone.
+    Box::pin(receive(io, side, caller, gate)).await
+}
+
+async fn receive<IO>(
+    io: IO,
+    side: &HostSide,
+    caller: &Caller,
+    gate: &dyn Gate,
+) -> Result<Tunnel, TunnelError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut channel, exporter) = shake_hands(io, side).await?;
-    let hello = match channel.receive(QUICK, Step::Hello).await? {
-        Frame::Hello(hello) => hello,
-        other => return Err(unexpected(&other, Step::Hello)),
-    };
+    let hello = receive_hello(&mut channel).await?;
     let kept = caller.tag.as_ref().filter(|tag| tag.is_from(&side.tag_key));
     let attempt = Attempt {
         address: caller.address,
@@ -95,6 +105,7 @@ where
         tag: kept.map(|tag| tag.id),
     };
     let admission = check(&hello, side)
+        .map_err(|code| Box::new(code.into()))
         .and_then(|version| gate.admit(&attempt).map(|record| (version, record)));
     let (version, record) = match admission {
         Ok(admission) => admission,
@@ -136,8 +147,20 @@ where
     Ok((Channel::new(TlsStream::Server(stream)), exporter))
 }
 
+async fn receive_hello<IO>(channel: &mut Channel<IO>) -> Result<Hello, TunnelError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let frame = channel.receive(QUICK, Step::Hello).await?;
+    if let Frame::Hello(hello) = frame {
+        Ok(hello)
+    } else {
+        Err(unexpected(&frame, Step::Hello))
+    }
+}
+
 /// What can be said without counting anything: the version, and that this is the computer meant.
-fn check(hello: &Hello, side: &HostSide) -> Result<u16, Refusal> {
+fn check(hello: &Hello, side: &HostSide) -> Result<u16, RefusalCode> {
     let version = VERSIONS
         .agree(hello.versions)
         .map_err(|outdated| match outdated {
@@ -147,11 +170,15 @@ fn check(hello: &Hello, side: &HostSide) -> Result<u16, Refusal> {
     if hello.computer_id == side.computer_id {
         Ok(version)
     } else {
-        Err(RefusalCode::WrongComputer.into())
+        Err(RefusalCode::WrongComputer)
     }
 }
 
 /// The password check and its binding; gives the host's own MAC.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every frame that does not belong here is refused alike"
+)]
 async fn prove<IO>(
     channel: &mut Channel<IO>,
     hello: &Hello,
@@ -189,6 +216,10 @@ where
 }
 
 /// Tells the client why its proof was none, as far as it may know.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of other errors the connection, or the host, is past telling"
+)]
 async fn refuse_proof<IO>(channel: Channel<IO>, error: TunnelError) -> TunnelError
 where
     IO: AsyncRead + AsyncWrite + Unpin,
@@ -205,7 +236,7 @@ where
     error
 }
 
-async fn refuse<IO>(channel: Channel<IO>, refusal: Refusal, step: Step) -> TunnelError
+async fn refuse<IO>(channel: Channel<IO>, refusal: Box<Refusal>, step: Step) -> TunnelError
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use protocol::tunnel::{FRAME_MAX, Progress};
 
-use super::limits::REPLAY_MAX;
+use super::limits::{REPLAY_MAX, WINDOW};
 use super::*;
 
 /// Numbers that are near each other, so that some frames are right.
@@ -42,7 +42,7 @@ fn frame() -> impl Strategy<Value = Frame<'static>> {
 /// What the host's programs do between frames.
 #[derive(Debug, Clone)]
 enum Deed {
-    Take(Frame<'static>),
+    Take(Box<Frame<'static>>),
     Write(usize),
     Read(usize),
     Shut(usize),
@@ -53,7 +53,7 @@ enum Deed {
 fn deed() -> impl Strategy<Value = Deed> {
     let held = 0_usize..8;
     prop_oneof![
-        6 => frame().prop_map(Deed::Take),
+        6 => frame().prop_map(|frame| Deed::Take(Box::new(frame))),
         1 => held.clone().prop_map(Deed::Write),
         1 => held.clone().prop_map(Deed::Read),
         1 => held.clone().prop_map(Deed::Shut),

@@ -24,7 +24,7 @@ use protocol::refusal::RefusalCode;
 use protocol::tunnel::{Ack, Alive, Data, Fin, Frame, Open, Probe, Reset, STREAMS_MAX};
 
 pub(super) use self::limits::SLOTS;
-use self::limits::{ABANDONED, FIRST_WINDOW, POOL, RESERVE, RESETTING_MAX, ROOM_MIN, WINDOW};
+use self::limits::{ABANDONED, FIRST_WINDOW, POOL, RESERVE, RESETTING_MAX, ROOM_MIN};
 use self::stream::StreamState;
 pub(super) use self::violation::Violation;
 use super::StreamError;

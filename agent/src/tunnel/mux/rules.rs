@@ -2,6 +2,7 @@
 
 use protocol::tunnel::{FRAME_MAX, Progress};
 
+use super::limits::WINDOW;
 use super::*;
 
 #[test]

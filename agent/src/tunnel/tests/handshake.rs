@@ -66,10 +66,11 @@ async fn unknown_user_gets_a_challenge_of_the_same_shape() {
         let asking = async {
             let mut channel = client_channel(near).await;
             channel.send(hello.into(), Step::Hello).await.unwrap();
-            match channel.receive(QUICK, Step::Challenge).await.unwrap() {
-                Frame::Challenge(challenge) => challenge.ke2.as_slice().len(),
-                other => panic!("{other:?}"),
-            }
+            let frame = channel.receive(QUICK, Step::Challenge).await.unwrap();
+            let Frame::Challenge(challenge) = frame else {
+                panic!("{frame:?}");
+            };
+            challenge.ke2.as_slice().len()
         };
         let (length, _) = tokio::join!(asking, host.accept(far));
         lengths.push(length);
@@ -132,7 +133,7 @@ async fn refusal_of_the_gate_reaches_the_client_whole() {
     let (client, served) = host.meet(&credentials(PASSWORD)).await;
 
     for error in [client.unwrap_err(), served.unwrap_err()] {
-        assert!(matches!(error, TunnelError::Refused(found) if found == refusal));
+        assert!(matches!(error, TunnelError::Refused(found) if *found == refusal));
     }
 }
 
@@ -150,10 +151,11 @@ async fn version_and_computer_are_checked_before_the_gate() {
         let asking = async {
             let mut channel = client_channel(near).await;
             channel.send(hello.into(), Step::Hello).await.unwrap();
-            match channel.receive(QUICK, Step::Challenge).await.unwrap() {
-                Frame::Refused(refusal) => refusal.code,
-                other => panic!("{other:?}"),
-            }
+            let frame = channel.receive(QUICK, Step::Challenge).await.unwrap();
+            let Frame::Refused(refusal) = frame else {
+                panic!("{frame:?}");
+            };
+            refusal.code
         };
 
         let (code, served) = tokio::join!(asking, host.accept(far));

@@ -89,10 +89,10 @@ struct CountingGate {
 }
 
 impl Gate for CountingGate {
-    fn admit(&self, attempt: &Attempt) -> Result<Arc<PasswordRecord>, Refusal> {
+    fn admit(&self, attempt: &Attempt) -> Result<Arc<PasswordRecord>, Box<Refusal>> {
         let _ = self.attempt.set(attempt.clone());
         if let Some(refusal) = &self.refusal {
-            return Err(refusal.clone());
+            return Err(Box::new(refusal.clone()));
         }
         self.admitted.fetch_add(1, Ordering::Relaxed);
         Ok(record())
