@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use protocol::codec::DecodeError;
 use protocol::id::HostKey;
-use protocol::outer::{FRAME_MAX, Frame};
+use protocol::outer::Frame;
 use protocol::refusal::Refusal;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
@@ -95,19 +95,9 @@ impl Connection {
         let _ = timeout(limits::FAREWELL_DEADLINE, self.stream.shutdown()).await;
     }
 
-    /// Waits until the peer has hung up, without taking a byte off the socket and without waking
-    /// up again and again for bytes that are there and must stay there.
+    /// Waits until the peer has hung up; takes no byte off the socket.
     pub(super) async fn hung_up(&self) {
-        let socket = self.socket();
-        while let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await {
-            if ready.is_read_closed() || ready.is_error() {
-                return;
-            }
-            // Claims that the bytes were read; readiness comes back only with the next ones,
-            // and the receive buffer is small.
-            let blocked = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = socket.try_io(Interest::READABLE, blocked);
-        }
+        hung_up(self.stream.get_ref().0.get_ref()).await;
     }
 
     /// The socket, for the data plane; TLS is over from here on.
@@ -119,24 +109,44 @@ impl Connection {
         socket.into_std().ok().map(OwnedFd::from)
     }
 
-    fn socket(&self) -> &TcpStream {
-        self.stream.get_ref().0.get_ref()
-    }
-
+    /// Takes one record and no more: `poll_read` would go on to the next one for as long as there
+    /// is room, and swallow the first bytes of the tunnel.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, ReceiveError>> {
-        // One byte more than a frame shows a record that holds more than a frame.
-        let mut bytes = [0; FRAME_MAX + 1];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
-        Poll::Ready(match read {
-            Ok(()) if buffer.filled().is_empty() => Err(ReceiveError::Closed),
-            Ok(()) => Frame::decode(buffer.filled()).map_err(ReceiveError::Frame),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ReceiveError::Closed),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(ReceiveError::Record(error))
-            }
-            Err(error) => Err(ReceiveError::Broken(error)),
-        })
+        let mut stream = Pin::new(&mut self.stream);
+        let (frame, taken) = match ready!(stream.as_mut().poll_fill_buf(context)) {
+            Ok([]) => (Err(ReceiveError::Closed), 0),
+            Ok(bytes) => (
+                Frame::decode(bytes).map_err(ReceiveError::Frame),
+                bytes.len(),
+            ),
+            Err(error) => (Err(ReceiveError::of_read(error)), 0),
+        };
+        stream.consume(taken);
+        Poll::Ready(frame)
+    }
+}
+
+impl ReceiveError {
+    fn of_read(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            io::ErrorKind::InvalidData => Self::Record(error),
+            _ => Self::Broken(error),
+        }
+    }
+}
+
+/// Waits until the peer has hung up, without waking up again and again for bytes that are there
+/// and must stay there.
+async fn hung_up(socket: &TcpStream) {
+    while let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await {
+        if ready.is_read_closed() || ready.is_error() {
+            return;
+        }
+        // Claims that the bytes were read; readiness comes back only with the next ones, and the
+        // receive buffer is small.
+        let blocked = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = socket.try_io(Interest::READABLE, blocked);
     }
 }
 
@@ -154,4 +164,86 @@ async fn discard(socket: TcpStream) -> io::Result<()> {
         rest = rest.saturating_sub(read);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap());
+        let (peer, accepted) = tokio::join!(peer, listener.accept());
+        (peer.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn waiting_bytes_neither_wake_a_parked_leg_up_for_ever_nor_hide_a_hang_up() {
+        let (mut peer, socket) = pair().await;
+        peer.write_all(&[7; 4_096]).await.unwrap();
+        socket.readable().await.unwrap();
+        let mut polls = 0;
+
+        let mut parked = pin!(hung_up(&socket));
+        let counted = poll_fn(|context| {
+            polls += 1;
+            parked.as_mut().poll(context)
+        });
+        let waited = timeout(Duration::from_millis(200), counted).await;
+
+        assert!(waited.is_err(), "nobody has hung up");
+        assert!(
+            polls <= 4,
+            "woken up {polls} times by bytes that stay where they are"
+        );
+        drop(peer);
+        timeout(Duration::from_secs(20), parked).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn bytes_that_a_parked_leg_left_alone_are_discarded_all_the_same() {
+        let (mut peer, socket) = pair().await;
+        peer.write_all(&[7; 4_096]).await.unwrap();
+        socket.readable().await.unwrap();
+        let parked = timeout(Duration::from_millis(50), hung_up(&socket)).await;
+        assert!(parked.is_err());
+
+        let discarding = tokio::spawn(discard(socket));
+        peer.shutdown().await.unwrap();
+        timeout(Duration::from_secs(20), discarding)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+
+        let orderly = peer.read(&mut [0]).await;
+        assert_eq!(
+            orderly.unwrap(),
+            0,
+            "unread bytes would have made it a reset"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_never_stops_is_discarded_up_to_the_bound() {
+        let (mut peer, socket) = pair().await;
+        let writer = tokio::spawn(async move {
+            let mut written = 0;
+            while peer.write_all(&[7; 1_024]).await.is_ok() {
+                written += 1_024;
+            }
+            written
+        });
+
+        timeout(Duration::from_secs(20), discard(socket))
+            .await
+            .unwrap()
+            .unwrap();
+
+        assert!(writer.await.unwrap() >= limits::LINGER_BYTES);
+    }
 }

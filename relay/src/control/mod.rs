@@ -146,9 +146,10 @@ impl Control {
             .map(tokio::net::TcpListener::local_addr)
             .collect::<Result<_, _>>()?;
         let shared = Arc::new(Shared::new(settings, tls, registrar, data));
+        // Not among the tasks: it ends with the data plane, which outlives control.
+        tokio::spawn(session::log_ends(ends, Arc::clone(&shared)));
         let tasks = vec![
             tokio::spawn(listener::run(listeners, Arc::clone(&shared))),
-            tokio::spawn(session::log_ends(ends, Arc::clone(&shared))),
             tokio::spawn(board_list::watch(Arc::clone(&shared))),
         ];
         Ok(Self {
@@ -238,6 +239,14 @@ impl Control {
         for task in tasks {
             // A task that panicked has said so on its own thread.
             let _ = task.await;
+        }
+    }
+
+    /// Waits until the end of every session is in the log, once the data plane has shut down.
+    pub async fn sessions_logged(&self) {
+        let deadline = Instant::now() + limits::FAREWELL_DEADLINE;
+        while self.shared.sessions.len() > 0 && Instant::now() < deadline {
+            sleep_until(Instant::now() + limits::DRAIN_POLL / 10).await;
         }
     }
 }
