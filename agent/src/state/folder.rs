@@ -172,6 +172,9 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     fn folder() -> (tempfile::TempDir, Folder) {
@@ -250,5 +253,55 @@ mod tests {
             **folder.read("count").expect("reads").expect("is there"),
             *b"100"
         );
+    }
+
+    /// Names the folder in which a child process writes without end.
+    const VICTIM: &str = "TASUKI_TEST_VICTIM";
+    const LENGTH: usize = 100_000;
+
+    #[test]
+    fn killed_writer_leaves_a_whole_file_and_a_free_lock() {
+        if let Some(path) = std::env::var_os(VICTIM) {
+            write_for_ever(PathBuf::from(path));
+        }
+        let (_root, folder) = folder();
+        for lines in 1..=12 {
+            let test = "state::folder::tests::killed_writer_leaves_a_whole_file_and_a_free_lock";
+            let mut victim = Command::new(std::env::current_exe().expect("is known"))
+                .args(["--exact", test, "--nocapture"])
+                .env(VICTIM, folder.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("runs");
+            let told = BufReader::new(victim.stdout.take().expect("is piped")).lines();
+            let told = told.filter(|line| line.as_ref().is_ok_and(|line| line.contains("written")));
+            assert_eq!(
+                told.take(lines).count(),
+                lines,
+                "the victim ended by itself"
+            );
+            victim.kill().expect("is killed");
+            victim.wait().expect("ends");
+
+            let bytes = folder.read("a").expect("reads").expect("is there");
+            assert_eq!(bytes.len(), LENGTH);
+            assert!(
+                bytes.iter().all(|byte| *byte == bytes[0]),
+                "two versions mixed"
+            );
+            folder
+                .write("b", b"free")
+                .expect("the lock died with its holder");
+        }
+    }
+
+    fn write_for_ever(path: PathBuf) -> ! {
+        let folder = Folder::open(path).expect("opens");
+        loop {
+            for byte in 0..=u8::MAX {
+                folder.write("a", &[byte; LENGTH]).expect("writes");
+                println!("written");
+            }
+        }
     }
 }

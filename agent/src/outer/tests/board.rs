@@ -104,6 +104,9 @@ impl Board {
     /// The next agent, once it has shaken hands.
     pub(super) async fn accept(&self) -> BoardStream {
         let (stream, _) = self.listener.accept().await.expect("accepts");
+        // What is written has arrived when the call returns; otherwise it waits for an
+        // acknowledgement, and tests of what comes together prove nothing.
+        stream.set_nodelay(true).expect("is set");
         let accepted = self.acceptor.accept(RecordExact::new(stream)).await;
         accepted.expect("the agent likes this board")
     }

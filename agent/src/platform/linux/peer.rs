@@ -13,9 +13,6 @@ use tokio::net::TcpStream;
 
 use crate::platform::Allowed;
 
-/// TCP_ESTABLISHED in net/tcp_states.h.
-const ESTABLISHED: &str = "01";
-
 /// Whether the process at the other end of an accepted connection may use it.
 /// `stream` is the accepted end. Reads a few files under /proc and does not wait.
 pub fn is_peer_allowed(stream: &TcpStream, allowed: Allowed) -> io::Result<bool> {
@@ -52,13 +49,14 @@ fn find_socket(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Socke
 }
 
 /// Fields: number, local, remote, state, queues, timer, retransmits, user, timeout, inode.
+/// Any state will do: a program may have shut its writing side by the time we look.
 fn read_line(line: &str, local: &str, remote: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
-    let ends = (fields.next()?, fields.next()?, fields.next()?);
-    if ends != (local, remote, ESTABLISHED) {
+    let ends = (fields.next()?, fields.next()?);
+    if ends != (local, remote) {
         return None;
     }
-    let user = fields.nth(3)?.parse().ok()?;
+    let user = fields.nth(4)?.parse().ok()?;
     let inode = fields.nth(1)?.parse().ok()?;
     // A socket that nobody holds any more has no inode.
     (inode != 0).then_some(Socket { user, inode })
@@ -167,20 +165,18 @@ mod tests {
     }
 
     #[test]
-    fn line_of_another_connection_or_state_does_not_match() {
+    fn line_of_this_connection_in_any_state_matches_and_no_other() {
         let line = "  12: 0708097F:D2F0 0708097F:0D3D 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 20 4 30 10 -1";
         let (local, remote) = ("0708097F:D2F0", "0708097F:0D3D");
 
-        let found = Socket {
+        let found = Some(Socket {
             user: 1000,
             inode: 4711,
-        };
-        assert_eq!(read_line(line, local, remote), Some(found));
+        });
+        assert_eq!(read_line(line, local, remote), found);
+        let half_shut = line.replace(" 01 ", " 05 ");
+        assert_eq!(read_line(&half_shut, local, remote), found);
         assert_eq!(read_line(line, remote, local), None);
-        assert_eq!(
-            read_line(&line.replace(" 01 ", " 06 "), local, remote),
-            None
-        );
         assert_eq!(read_line(&line.replace("4711", "0"), local, remote), None);
         assert_eq!(read_line("", local, remote), None);
     }
