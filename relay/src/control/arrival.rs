@@ -20,7 +20,7 @@ use super::admission::Attempt;
 use super::connection::{Connection, ReceiveError};
 use super::counters::HandshakeFailure;
 use super::shared::{Shared, Unproven};
-use super::{leg, link};
+use super::{leg, link, refusal};
 use crate::tls::record::RecordExact;
 use crate::tls::{Purpose, host_key::host_key};
 
@@ -44,8 +44,11 @@ pub(super) async fn serve(
         }
         Ok(Err(error @ (ReceiveError::Frame(_) | ReceiveError::Record(_)))) => {
             debug!(%peer, %error, "First frame is none");
-            let refusal =
-                shared.failed(peer.ip(), Attempt::Handshake, RefusalCode::BadFrame.into());
+            let refusal = shared.failed(
+                peer.ip(),
+                Attempt::Handshake,
+                refusal::plain(RefusalCode::BadFrame),
+            );
             refuse(connection, refusal, &shared).await;
             return;
         }
@@ -66,40 +69,38 @@ pub(super) async fn serve(
         }
         (purpose, frame) => {
             debug!(%peer, ?purpose, frame = frame.name(), "First frame is the wrong one");
-            let refusal =
-                shared.failed(peer.ip(), Attempt::Handshake, RefusalCode::BadFrame.into());
+            let refusal = shared.failed(
+                peer.ip(),
+                Attempt::Handshake,
+                refusal::plain(RefusalCode::BadFrame),
+            );
             refuse(connection, refusal, &shared).await;
         }
     }
 }
 
 /// What every agent must pass, whatever it has come for. Gives the version to speak.
-pub(super) fn greet(peer: SocketAddr, versions: Versions, shared: &Shared) -> Result<u16, Refusal> {
-    if let Some(contact) = shared.bar(peer.ip()) {
-        let retry_after_s = u32::MAX;
-        return Err(Refusal {
-            contact,
-            retry_after_s,
-            ..RefusalCode::Barred.into()
-        });
+pub(super) fn greet(
+    peer: SocketAddr,
+    versions: Versions,
+    shared: &Shared,
+) -> Result<u16, Box<Refusal>> {
+    if let Some(refusal) = shared.bar(peer.ip()) {
+        return Err(refusal);
     }
     VERSIONS.agree(versions).map_err(|outdated| {
-        let code = match outdated {
+        refusal::never(match outdated {
             Outdated::Us => RefusalCode::BoardTooOld,
             Outdated::Peer => RefusalCode::AgentTooOld,
-        };
-        Refusal {
-            retry_after_s: u32::MAX,
-            ..code.into()
-        }
+        })
     })
 }
 
 /// Says no, and counts it.
-pub(super) async fn refuse(connection: Connection, refusal: Refusal, shared: &Shared) {
+pub(super) async fn refuse(connection: Connection, refusal: Box<Refusal>, shared: &Shared) {
     debug!(peer = %connection.peer, code = refusal.code.label(), "Refused");
     shared.counters.count_refused(refusal.code);
-    Box::pin(connection.refuse(refusal, shared.settings.timing.linger)).await;
+    Box::pin(connection.refuse(*refusal, shared.settings.timing.linger)).await;
 }
 
 async fn shake_hands(
@@ -146,8 +147,7 @@ async fn accept_tls(
 fn fail(shared: &Shared, peer: SocketAddr, failure: HandshakeFailure) {
     debug!(%peer, cause = failure.label(), "Handshake failed");
     shared.counters.count_handshake_failure(failure);
-    // There is no way to tell the peer more, so the refusal goes nowhere.
-    let _ = shared.failed(peer.ip(), Attempt::Handshake, RefusalCode::BadFrame.into());
+    shared.note_failure(peer.ip(), Attempt::Handshake);
 }
 
 fn failure(error: &io::Error) -> HandshakeFailure {

@@ -128,10 +128,12 @@ impl Connection {
 
 impl ReceiveError {
     fn of_read(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Closed,
-            io::ErrorKind::InvalidData => Self::Record(error),
-            _ => Self::Broken(error),
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Closed
+        } else if error.kind() == io::ErrorKind::InvalidData {
+            Self::Record(error)
+        } else {
+            Self::Broken(error)
         }
     }
 }

@@ -20,6 +20,7 @@ use super::board_list;
 use super::connection::Connection;
 use super::invite::Caller;
 use super::presence::{Order, Present};
+use super::refusal;
 use super::session::Record;
 use super::shared::{Shared, Unproven};
 use crate::data::NewSession;
@@ -33,7 +34,7 @@ pub(super) type Answer = oneshot::Sender<Reply>;
 pub(super) enum Reply {
     /// The host has come with its ticket.
     Came(Box<Leg>),
-    Declined(Refusal),
+    Declined(Box<Refusal>),
 }
 
 /// An agent's connection that is ready to be joined.
@@ -46,7 +47,7 @@ pub(super) struct Leg {
 /// What became of a client's call.
 enum Outcome {
     Met(Box<Leg>),
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     HungUp,
 }
 
@@ -89,7 +90,7 @@ pub(super) async fn join(connection: Connection, request: Join, shared: Arc<Shar
             }))) {
                 Ok(()) | Err(Reply::Declined(_)) => return,
                 // The client has given up this very moment.
-                Err(Reply::Came(leg)) => (leg.connection, RefusalCode::TicketLate.into()),
+                Err(Reply::Came(leg)) => (leg.connection, refusal::plain(RefusalCode::TicketLate)),
             }
         }
     };
@@ -100,14 +101,17 @@ fn redeem(
     connection: &Connection,
     request: &Join,
     shared: &Shared,
-) -> Result<(u16, Answer), Refusal> {
+) -> Result<(u16, Answer), Box<Refusal>> {
     let version = greet(connection.peer, request.versions, shared)?;
-    let host_key = connection.host_key.ok_or(RefusalCode::HostKeyMissing)?;
+    let host_key = connection
+        .host_key
+        .ok_or_else(|| refusal::plain(RefusalCode::HostKeyMissing))?;
     let redeemed = shared
         .invites()
         .redeem(&request.ticket, &host_key, Instant::now());
-    let answer = redeemed
-        .map_err(|code| shared.failed(connection.peer.ip(), Attempt::Ticket, code.into()))?;
+    let answer = redeemed.map_err(|code| {
+        shared.failed(connection.peer.ip(), Attempt::Ticket, refusal::plain(code))
+    })?;
     Ok((version, answer))
 }
 
@@ -133,7 +137,7 @@ async fn call(
     let (parked, answer) = match park(client, request, &present, shared) {
         Ok(parked) => parked,
         Err(code) => {
-            return Outcome::Refused(Refusal::from(code).retry_after(limits::RETRY_SOON));
+            return Outcome::Refused(refusal::soon(code));
         }
     };
     // A parked leg has a count of its own.
@@ -143,12 +147,16 @@ async fn call(
 }
 
 /// Finds the link of the host that the client asks for.
-fn look_up(client: &Connection, request: &Connect, shared: &Shared) -> Result<Present, Refusal> {
+fn look_up(
+    client: &Connection,
+    request: &Connect,
+    shared: &Shared,
+) -> Result<Present, Box<Refusal>> {
     if let Some(refusal) = shared.draining() {
         return Err(refusal);
     }
     if shared.sessions.is_full() {
-        return Err(Refusal::from(RefusalCode::BoardFull).retry_after(limits::RETRY_SOON));
+        return Err(refusal::soon(RefusalCode::BoardFull));
     }
     let id = &request.computer_id;
     shared.presence.find(id).ok_or_else(|| {
@@ -158,7 +166,7 @@ fn look_up(client: &Connection, request: &Connect, shared: &Shared) -> Result<Pr
         } else {
             RefusalCode::UnknownId
         };
-        shared.failed(client.peer.ip(), Attempt::Lookup, code.into())
+        shared.failed(client.peer.ip(), Attempt::Lookup, refusal::plain(code))
     })
 }
 
@@ -237,19 +245,19 @@ async fn wait(
         answer = answer => match answer {
             Ok(Reply::Came(host)) => Outcome::Met(host),
             Ok(Reply::Declined(refusal)) => Outcome::Refused(passed_on(refusal)),
-            Err(_) => Outcome::Refused(RefusalCode::HostDidNotCome.into()),
+            Err(_) => Outcome::Refused(refusal::plain(RefusalCode::HostDidNotCome)),
         },
         () = client.hung_up() => Outcome::HungUp,
-        () = sleep_until(deadline) => Outcome::Refused(RefusalCode::HostDidNotCome.into()),
+        () = sleep_until(deadline) => Outcome::Refused(refusal::plain(RefusalCode::HostDidNotCome)),
     }
 }
 
 /// A host may say what hosts can say; it does not speak for the board.
-fn passed_on(refusal: Refusal) -> Refusal {
+fn passed_on(refusal: Box<Refusal>) -> Box<Refusal> {
     if refusal.code.to_u16() >= FIRST_HOST_CODE {
         refusal
     } else {
-        RefusalCode::HostBusy.into()
+        refusal::plain(RefusalCode::HostBusy)
     }
 }
 
@@ -272,7 +280,7 @@ async fn meet(client: Leg, host: Leg, request: &Connect, shared: &Shared) {
         began: Instant::now(),
     };
     let Some(session) = shared.sessions.begin(record) else {
-        let refusal = Refusal::from(RefusalCode::BoardFull).retry_after(limits::RETRY_SOON);
+        let refusal = refusal::soon(RefusalCode::BoardFull);
         tokio::join!(
             refuse(client.connection, refusal.clone(), shared),
             refuse(host.connection, refusal, shared),

@@ -19,6 +19,7 @@ use super::board_list;
 use super::connection::{Connection, ReceiveError};
 use super::leg::Reply;
 use super::presence::{Order, Orders};
+use super::refusal;
 use super::register::{Registration, register};
 use super::shared::{Drain, Shared, Unproven, stopped};
 use crate::limits;
@@ -100,7 +101,7 @@ enum End {
     BadFrame,
     /// The rest of the board wants it to end.
     Told(RefusalCode),
-    Barred(Refusal),
+    Barred(Box<Refusal>),
     Stopping,
     Broken(io::Error),
 }
@@ -207,7 +208,7 @@ impl Link {
             return;
         };
         // A client that has just left needs no answer.
-        let _ = answer.send(Reply::Declined(refusal));
+        let _ = answer.send(Reply::Declined(Box::new(refusal)));
     }
 
     async fn handle_order(&mut self, order: Order) -> Result<(), End> {
@@ -255,11 +256,7 @@ impl Link {
     fn check_bars(&mut self) -> Result<(), End> {
         self.bars.mark_unchanged();
         match self.shared.bar(self.connection.peer.ip()) {
-            Some(contact) => Err(End::Barred(Refusal {
-                contact,
-                retry_after_s: u32::MAX,
-                ..RefusalCode::Barred.into()
-            })),
+            Some(refusal) => Err(End::Barred(refusal)),
             None => Ok(()),
         }
     }
@@ -272,11 +269,11 @@ impl Link {
                 debug!(computer_id = %id, %error, "Link broke");
                 return;
             }
-            End::Flood => Refusal::from(RefusalCode::TooManyAttempts),
-            End::BadFrame => RefusalCode::BadFrame.into(),
-            End::Told(code) => code.into(),
+            End::Flood => refusal::soon(RefusalCode::TooManyAttempts),
+            End::BadFrame => refusal::plain(RefusalCode::BadFrame),
+            End::Told(code) => refusal::plain(code),
             End::Barred(refusal) => refusal,
-            End::Stopping => Refusal::from(RefusalCode::Draining).retry_after(limits::RETRY_SOON),
+            End::Stopping => refusal::soon(RefusalCode::Draining),
         };
         refuse(self.connection, refusal, &self.shared).await;
     }

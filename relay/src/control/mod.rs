@@ -15,6 +15,7 @@ mod leg;
 mod link;
 mod listener;
 mod presence;
+mod refusal;
 mod register;
 mod session;
 mod shared;

@@ -81,7 +81,7 @@ struct Hosts {
 
 #[derive(Debug)]
 struct Host {
-    newcomer: Newcomer,
+    newcomer: Box<Newcomer>,
     number: u64,
     orders: mpsc::Sender<Order>,
     end: oneshot::Sender<RefusalCode>,
@@ -104,16 +104,15 @@ impl Presence {
     /// did not answer a probe, and so counts no more.
     pub(super) fn enter(
         &self,
-        newcomer: Newcomer,
+        newcomer: Box<Newcomer>,
         silent: Option<u64>,
-    ) -> Result<Orders, (Obstacle, Newcomer)> {
+    ) -> Result<Orders, (Obstacle, Box<Newcomer>)> {
         let mut hosts = self.hosts();
         match hosts.by_key.get(&newcomer.host_key) {
-            Some(host) if host.newcomer.nonce == newcomer.nonce => {
-                if host.newcomer.epoch >= newcomer.epoch {
-                    return Err((Obstacle::Stale, newcomer));
-                }
+            Some(host) if host.is_newer_than(&newcomer) => {
+                return Err((Obstacle::Stale, newcomer));
             }
+            Some(host) if host.newcomer.nonce == newcomer.nonce => {}
             Some(host) if silent != Some(host.number) => {
                 let obstacle = Obstacle::Occupied {
                     number: host.number,
@@ -165,7 +164,7 @@ impl Presence {
 }
 
 impl Hosts {
-    fn insert(&mut self, newcomer: Newcomer) -> Orders {
+    fn insert(&mut self, newcomer: Box<Newcomer>) -> Orders {
         // The registrar gives an ID to one key only; if two show it, the later decision counts.
         if let Some(former) = self.by_id.get(&newcomer.id).copied() {
             self.remove(&former, RefusalCode::ClaimSuperseded);
@@ -200,23 +199,30 @@ impl Hosts {
     }
 }
 
+impl Host {
+    /// Whether this is a later link of the newcomer's own process.
+    fn is_newer_than(&self, newcomer: &Newcomer) -> bool {
+        self.newcomer.nonce == newcomer.nonce && self.newcomer.epoch >= newcomer.epoch
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::id::PublicKey;
 
     use super::*;
 
-    fn newcomer(key: u8, id: &str, nonce: u8, epoch: u64) -> Newcomer {
-        Newcomer {
+    fn newcomer(key: u8, id: &str, nonce: u8, epoch: u64) -> Box<Newcomer> {
+        Box::new(Newcomer {
             host_key: PublicKey([key; 32]),
             id: id.parse().unwrap(),
             nonce: [nonce; 16],
             epoch,
             slot_key: Secret::new([0; 32]),
-        }
+        })
     }
 
-    fn enter(presence: &Presence, newcomer: Newcomer) -> Result<Orders, Obstacle> {
+    fn enter(presence: &Presence, newcomer: Box<Newcomer>) -> Result<Orders, Obstacle> {
         presence
             .enter(newcomer, None)
             .map_err(|(obstacle, _)| obstacle)

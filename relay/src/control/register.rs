@@ -16,6 +16,7 @@ use super::admission::Attempt;
 use super::arrival::greet;
 use super::connection::Connection;
 use super::presence::{Newcomer, Obstacle, Order, Orders};
+use super::refusal;
 use super::shared::Shared;
 use crate::limits;
 use crate::registrar::{AdmitRequest, Admitted};
@@ -33,13 +34,15 @@ pub(super) async fn register(
     connection: &Connection,
     register: &Register,
     shared: &Arc<Shared>,
-) -> Result<Registration, Refusal> {
+) -> Result<Registration, Box<Refusal>> {
     let peer = connection.peer;
     let version = greet(peer, register.versions, shared)?;
     if let Some(refusal) = shared.draining() {
         return Err(refusal);
     }
-    let host_key = connection.host_key.ok_or(RefusalCode::HostKeyMissing)?;
+    let host_key = connection
+        .host_key
+        .ok_or_else(|| refusal::plain(RefusalCode::HostKeyMissing))?;
     let Register {
         nonce,
         epoch,
@@ -47,7 +50,7 @@ pub(super) async fn register(
         ..
     } = register;
     if verify_epoch(&host_key, *nonce, *epoch, epoch_signature).is_err() {
-        let refusal = Refusal::from(RefusalCode::BadFrame).text("epoch is not signed by the host");
+        let refusal = refusal::plain(RefusalCode::BadFrame);
         return Err(shared.failed(peer.ip(), Attempt::Handshake, refusal));
     }
     let admitted = admit(connection, host_key, register, shared)
@@ -55,21 +58,21 @@ pub(super) async fn register(
         .map_err(|code| {
             // A board that cannot write is no fault of the host.
             if code == RefusalCode::RegistrarUnavailable {
-                Refusal::from(code).retry_after(limits::RETRY_SOON)
+                refusal::soon(code)
             } else {
-                shared.failed(peer.ip(), Attempt::Lookup, code.into())
+                shared.failed(peer.ip(), Attempt::Lookup, refusal::plain(code))
             }
         })?;
     if let Some(former) = admitted.superseded {
         shared.presence.end(&former, RefusalCode::ClaimSuperseded);
     }
-    let newcomer = Newcomer {
+    let newcomer = Box::new(Newcomer {
         host_key,
         id: admitted.claim.claim.computer_id.clone(),
         nonce: *nonce,
         epoch: *epoch,
         slot_key: register.slot_key.clone(),
-    };
+    });
     let orders = enter(newcomer, shared).await?;
     Ok(Registration {
         version,
@@ -109,7 +112,7 @@ async fn admit(
 
 /// Makes the host present. Where another process holds its place, that one is probed: if it lives,
 /// the newcomer is a clone.
-async fn enter(mut newcomer: Newcomer, shared: &Shared) -> Result<Orders, Refusal> {
+async fn enter(mut newcomer: Box<Newcomer>, shared: &Shared) -> Result<Orders, Box<Refusal>> {
     let mut silent = None;
     // The incumbent may change while it is probed, but not more often than somebody registers.
     for _ in 0..=limits::PROBES_PER_LINK {
@@ -119,9 +122,9 @@ async fn enter(mut newcomer: Newcomer, shared: &Shared) -> Result<Orders, Refusa
         };
         newcomer = again;
         match obstacle {
-            Obstacle::Stale => return Err(RefusalCode::LinkReplaced.into()),
+            Obstacle::Stale => return Err(refusal::plain(RefusalCode::LinkReplaced)),
             Obstacle::Full => {
-                return Err(Refusal::from(RefusalCode::BoardFull).retry_after(limits::RETRY_SOON));
+                return Err(refusal::soon(RefusalCode::BoardFull));
             }
             Obstacle::Occupied { number, orders } => {
                 match probe(&orders, shared.settings.timing.probe).await {
@@ -129,13 +132,13 @@ async fn enter(mut newcomer: Newcomer, shared: &Shared) -> Result<Orders, Refusa
                     Probe::Gone => {}
                     Probe::Alive => {
                         warn!(computer_id = %newcomer.id, "Two machines show the same host key");
-                        return Err(RefusalCode::Clone.into());
+                        return Err(refusal::plain(RefusalCode::Clone));
                     }
                 }
             }
         }
     }
-    Err(Refusal::from(RefusalCode::TooManyAttempts).retry_after(limits::RETRY_SOON))
+    Err(refusal::soon(RefusalCode::TooManyAttempts))
 }
 
 enum Probe {

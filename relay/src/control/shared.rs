@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::refusal::{Contact, Refusal, RefusalCode};
+use protocol::refusal::{Refusal, RefusalCode};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::counters::Counters;
 use super::invite::Invites;
 use super::leg::Answer;
 use super::presence::Presence;
+use super::refusal;
 use super::session::Sessions;
 use crate::config::Bar;
 use crate::data::DataPlane;
@@ -133,30 +134,40 @@ impl Shared {
         self.admission().attach(number, task);
     }
 
+    /// Notes that an attempt from there failed. Returns `false` when there were so many that the
+    /// peer should not even be told why.
+    pub(super) fn note_failure(&self, from: IpAddr, attempt: Attempt) -> bool {
+        let now = Instant::now().into_std();
+        self.admission().failed(from, attempt, now)
+    }
+
     /// Notes that an attempt from there failed, and gives the refusal that the peer may see.
-    pub(super) fn failed(&self, from: IpAddr, attempt: Attempt, refusal: Refusal) -> Refusal {
-        if self
-            .admission()
-            .failed(from, attempt, Instant::now().into_std())
-        {
+    pub(super) fn failed(
+        &self,
+        from: IpAddr,
+        attempt: Attempt,
+        refusal: Box<Refusal>,
+    ) -> Box<Refusal> {
+        if self.note_failure(from, attempt) {
             refusal
         } else {
-            Refusal::from(RefusalCode::TooManyAttempts).retry_after(limits::RETRY_SOON)
+            refusal::soon(RefusalCode::TooManyAttempts)
         }
     }
 
-    /// Whom somebody at this address may ask why it is barred, if it is.
-    pub(super) fn bar(&self, address: IpAddr) -> Option<Contact> {
+    /// The refusal for an address that the operator bars.
+    pub(super) fn bar(&self, address: IpAddr) -> Option<Box<Refusal>> {
         let bars = self.bars.borrow();
         let bar = bars.iter().find(|bar| bar.range.contains(&address))?;
-        Some(bar.contact.clone())
+        Some(refusal::barred(bar.contact.clone()))
     }
 
     /// The refusal for new hosts and sessions while the board is being emptied.
-    pub(super) fn draining(&self) -> Option<Refusal> {
+    pub(super) fn draining(&self) -> Option<Box<Refusal>> {
         let drain = (*self.drain.borrow())?;
         let rest = drain.rest(Instant::now());
-        Some(Refusal::from(RefusalCode::Draining).retry_after(rest.max(limits::RETRY_SOON)))
+        let refusal = Refusal::from(RefusalCode::Draining);
+        Some(Box::new(refusal.retry_after(rest.max(limits::RETRY_SOON))))
     }
 
     fn admission(&self) -> MutexGuard<'_, Admission<AbortHandle>> {

@@ -68,7 +68,7 @@ impl OuterTls {
         let link_key = HostKeyVerifier::demanded(&provider);
         let mut link = builder(&provider)?
             .with_client_cert_verifier(Arc::new(link_key))
-            .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+            .with_cert_resolver(Arc::<Certificate>::clone(&certificate));
         link.alpn_protocols = vec![ALPN_LINK.to_vec()];
         // A host that comes back saves both ends the signatures; its key is in the TLS ticket.
         link.ticketer = Ticketer::new().map_err(TlsError::Library)?;
@@ -77,7 +77,7 @@ impl OuterTls {
         let leg_key = HostKeyVerifier::welcome(&provider);
         let mut leg = builder(&provider)?
             .with_client_cert_verifier(Arc::new(leg_key))
-            .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+            .with_cert_resolver(Arc::<Certificate>::clone(&certificate));
         leg.alpn_protocols = vec![ALPN_LEG.to_vec()];
         // Nothing of ours may follow `Joined`, so a leg gets no TLS ticket at any time.
         leg.send_tls13_tickets = 0;

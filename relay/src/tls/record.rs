@@ -170,7 +170,7 @@ mod tests {
     }
 
     async fn read_some(reader: &mut RecordExact<impl AsyncRead + Unpin>) -> io::Result<usize> {
-        reader.read(&mut [0; 65_536]).await
+        reader.read(&mut vec![0; 65_536]).await
     }
 
     #[tokio::test]

@@ -205,10 +205,11 @@ async fn a_client_with_an_old_board_list_gets_the_new_one_before_its_answer() {
             .await;
         }
         let answer = loop {
-            match client.next().await.unwrap() {
-                Frame::BoardListPart(part) => received.push(part),
-                other => break other,
-            }
+            let frame = client.next().await.unwrap();
+            let Frame::BoardListPart(part) = frame else {
+                break frame;
+            };
+            received.push(part);
         };
 
         assert_eq!(received.len(), parts, "{id} with {serial}");

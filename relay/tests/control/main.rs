@@ -3,6 +3,12 @@
 //! `rig` starts a board (control, data and registrar, without configuration or admin socket) and
 //! plays the agents. The other files are about one behaviour each.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy does not see that all of this file is a test"
+)]
+
 mod arrivals;
 mod drain;
 mod legs;
