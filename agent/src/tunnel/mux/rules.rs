@@ -73,6 +73,39 @@ fn a_window_is_kept_to_the_byte() {
 }
 
 #[test]
+fn a_sender_keeps_to_the_window_of_its_peer() {
+    let mut client = Mux::new(Role::Client);
+    let mut buffer = [0; FRAME_MAX];
+    let slot = client.open().unwrap();
+    client.write(slot, &[7; 100_000]).unwrap();
+    let mut sent = |client: &mut Mux| {
+        let mut total = 0;
+        while let Some(length) = client.next_frame(&mut buffer) {
+            if let Ok(Frame::Data(data)) = Frame::decode(&buffer[..length]) {
+                total += data.bytes.len();
+            }
+        }
+        total
+    };
+    let grant = |received, window| {
+        let progress = Progress { received, window };
+        Frame::from(Ack {
+            stream: 0,
+            progress,
+        })
+    };
+
+    assert_eq!(wide(sent(&mut client)), u64::from(FIRST_WINDOW));
+    client.handle(&grant(0, FIRST_WINDOW + 1)).unwrap();
+    assert_eq!(sent(&mut client), 1);
+    // A window never shrinks: what was granted stays granted.
+    client.handle(&grant(10, 0)).unwrap();
+    assert_eq!(sent(&mut client), 0);
+    client.handle(&grant(10, FIRST_WINDOW)).unwrap();
+    assert_eq!(sent(&mut client), 9);
+}
+
+#[test]
 fn a_peer_that_breaks_a_rule_is_told_apart() {
     let open = |stream| {
         Frame::Open(Open {

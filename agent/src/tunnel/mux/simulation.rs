@@ -186,11 +186,14 @@ impl Pair {
 
     /// Moves frames until both ends have nothing to say.
     fn settle(&mut self) {
+        let mut rounds = 0;
         while self.client.mux.has_frame()
             || self.host.mux.has_frame()
             || !self.client.pipe.is_empty()
             || !self.host.pipe.is_empty()
         {
+            rounds += 1;
+            assert!(rounds < 100_000, "never still, seed {}", self.seed);
             for client in [true, false] {
                 self.carry(client);
                 self.deliver(client);

@@ -37,9 +37,9 @@ impl CipherSuite for Suite {
 
 /// The second recommendation of [RFC 9106], section 4, in one lane: 64 MiB, 3 passes.
 ///
-/// The client pays it, once a login: about 0.2 s on a PC of 2020, 1 s on a Raspberry Pi 4.
-/// It matters only against whoever stole the host's file; each of its guesses costs as much.
-/// Both ends must use the same figures, so new ones need a new version of the tunnel.
+/// The client pays it, once a login: 0.2 s of one core of a current Xeon. It matters only
+/// against whoever stole the host's file; each of its guesses costs as much. Both ends must
+/// use the same figures, so new ones need a new version of the tunnel.
 ///
 /// [RFC 9106]: https://www.rfc-editor.org/rfc/rfc9106
 fn stretching() -> Argon2<'static> {

@@ -1,12 +1,14 @@
 //! Somebody who ends TLS in the middle with a host key of his own, and passes the rest on.
 
 use protocol::refusal::RefusalCode;
-use protocol::tunnel::Frame;
+use protocol::tunnel::{Challenge, Frame, Welcome};
+use protocol::version::VERSIONS;
 
 use super::handshake::client_channel;
 use super::*;
-use crate::tunnel::Step;
 use crate::tunnel::channel::{Channel, QUICK, STRETCHING};
+use crate::tunnel::password::{Challenged, Context};
+use crate::tunnel::{Step, software};
 
 #[tokio::test]
 async fn both_ends_notice_the_middle_and_no_try_is_charged() {
@@ -72,6 +74,49 @@ async fn a_pinned_client_notices_the_middle_before_it_says_anything() {
         "{client:?}"
     );
     assert_eq!(host.gate.counts(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_host_that_knows_the_password_but_not_this_tunnel_is_a_middle() {
+    let (near, far) = duplex(64 * 1024);
+    let lying = async {
+        let acceptor = TlsAcceptor::from(identity().0);
+        let stream = acceptor.accept(far).await.unwrap();
+        let mut channel = Channel::new(TlsStream::Server(stream));
+        let frame = channel.receive(QUICK, Step::Hello).await.unwrap();
+        let Frame::Hello(hello) = frame else {
+            panic!("{frame:?}");
+        };
+        let (user, id) = (&hello.user, &hello.computer_id);
+        let context = Context::new(hello.versions, VERSIONS, id, user).unwrap();
+        let ke1 = hello.ke1.as_slice();
+        let (_, ke2) = Challenged::start(&record(), user, ke1, context).unwrap();
+        let challenge = Challenge {
+            versions: VERSIONS,
+            software: software(),
+            ke2,
+        };
+        channel
+            .send(challenge.into(), Step::Challenge)
+            .await
+            .unwrap();
+        channel.receive(STRETCHING, Step::Proof).await.unwrap();
+        let welcome = Welcome {
+            version: 1,
+            mac: Secret::new([0; 32]),
+            tag: Host::new().tag(1),
+            message: Text::default(),
+        };
+        channel.send(welcome.into(), Step::Welcome).await.unwrap();
+    };
+    let credentials = credentials(PASSWORD);
+
+    let (client, ()) = tokio::join!(connect(near, &credentials), lying);
+
+    assert!(
+        matches!(client, Err(TunnelError::ManInTheMiddle)),
+        "{client:?}"
+    );
 }
 
 /// `lie`: what the middle tells the client instead of the host's refusal.

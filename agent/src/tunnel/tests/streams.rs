@@ -224,7 +224,8 @@ async fn a_lone_acknowledgement_comes_after_a_quarter_second() {
     stream.write_all(&[1; 100]).await.unwrap();
     far_stream.read_exact(&mut [0; 100]).await.unwrap();
 
-    client.until(|mux| mux.kept() == 0).await;
+    let acknowledged = client.until(|mux| mux.kept() == 0);
+    timeout(DEADLINE, acknowledged).await.unwrap();
 
     let waited = start.elapsed();
     let around = Duration::from_millis(240)..Duration::from_millis(300);
