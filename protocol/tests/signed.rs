@@ -160,6 +160,15 @@ fn signed_entry() -> String {
 }
 
 #[test]
+fn a_file_that_nests_without_end_is_refused() {
+    for (open, close) in [("[", ""), ("{a=", ""), ("[", "]")] {
+        let text = format!("name = {}{}", open.repeat(20_000), close.repeat(20_000));
+        assert!(Entry::parse(&text).is_err());
+        assert!(NodeFile::parse(&text).is_err());
+    }
+}
+
+#[test]
 fn nothing_in_an_entry_file_can_be_altered() {
     let text = signed_entry();
 
