@@ -113,7 +113,7 @@ pub const HOSTS_MAX: usize = 7_000;
 /// Connections at a time from one address that have not proven a host key.
 /// An office with a thousand PCs behind one address comes back within minutes all the same:
 /// a proven host leaves the count.
-pub const UNPROVEN_PER_ADDRESS: usize = 512;
+pub const UNPROVEN_PER_ADDRESS: usize = 640;
 
 /// New computer IDs a day from one range of addresses: an office enrols a thousand PCs in a day.
 pub const CLAIMS_PER_RANGE: u32 = 1_000;
@@ -199,7 +199,8 @@ pub const DESCRIPTORS_RESERVED: usize = 256;
 /// Accepting stops at the descriptor limit, and goes on when this share (one in so many) is free.
 pub const DESCRIPTORS_HYSTERESIS: usize = 16;
 
-/// Pause before the next look when nothing may be accepted, or the kernel could not.
+/// Pause before the next look when nothing may be accepted, when the kernel could not, or when
+/// connections wait for a place.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Time for a connection from its first byte to the end of its TLS handshake.
@@ -220,9 +221,13 @@ pub const LINGER_DEADLINE: Duration = Duration::from_secs(2);
 /// Connections at a time that have proven nothing yet, of all addresses together.
 pub const UNPROVEN_MAX: usize = 1_024;
 
-/// A connection this young is never closed to make room. Beyond some 2,000 slow attempts a second
-/// from one address, new ones from there are closed instead.
-pub const UNPROVEN_GRACE: Duration = Duration::from_millis(250);
+/// A connection this young is never closed to make room; the newer one waits instead. So an
+/// address has room for some 1,300 slow attempts a second before anybody there has to wait.
+pub const UNPROVEN_GRACE: Duration = Duration::from_millis(500);
+
+/// Connections that wait for a place, of all addresses, and how long each does.
+pub const LOBBY_MAX: usize = 1_024;
+pub const LOBBY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Sources of failed attempts that are remembered at a time, in sets of [`SOURCES_PER_SET`].
 pub const SOURCE_SETS: usize = 1_024;
@@ -230,7 +235,9 @@ pub const SOURCES_PER_SET: usize = 4;
 
 /// Failed handshakes from one address: how many a second, and how many at once. Beyond it some
 /// connections from there are closed before they cost a key exchange, three of four at most.
-pub const HANDSHAKE_FAILURES: (u32, u32) = (500, 4_000);
+/// Honest people at that address lose some of theirs as well, so this is for floods that would
+/// otherwise take every core of a small board.
+pub const HANDSHAKE_FAILURES: (u32, u32) = (1_500, 6_000);
 
 /// Look-ups from one address that found nobody. Beyond it the answer no longer tells why.
 pub const FAILED_LOOKUPS: (u32, u32) = (20, 600);

@@ -92,7 +92,8 @@ event_counters! {
     count_accept_error accept_errors accept_errors;
     /// Unproven connections closed to make room for newer ones.
     count_evicted evicted evicted;
-    /// Connections closed before their handshake, for the failures of others from there.
+    /// Connections closed before their handshake: too many failures from there, or no place
+    /// in time.
     count_turned_away turned_away turned_away;
     /// Links that hosts have registered.
     count_registered registered registered;

@@ -63,7 +63,9 @@ pub(super) async fn connect(
         Ok(version) => version,
         Err(refusal) => return refuse(connection, refusal, &shared).await,
     };
-    match Box::pin(call(&mut connection, &request, unproven, &shared)).await {
+    // Leaves the count when the leg is parked, and else not before the refusal has been read.
+    let mut unproven = Some(unproven);
+    match Box::pin(call(&mut connection, &request, &mut unproven, &shared)).await {
         Outcome::Met(host) => {
             let client = Leg {
                 connection,
@@ -119,7 +121,7 @@ fn redeem(
 async fn call(
     client: &mut Connection,
     request: &Connect,
-    unproven: Unproven,
+    unproven: &mut Option<Unproven>,
     shared: &Arc<Shared>,
 ) -> Outcome {
     let (present, known_serial) = (look_up(client, request, shared), request.board_list_serial);
@@ -141,7 +143,7 @@ async fn call(
         }
     };
     // A parked leg has a count of its own.
-    drop(unproven);
+    *unproven = None;
     let wait = wait(client, known_serial, parked.deadline, answer, shared);
     wait.await
 }
@@ -272,13 +274,14 @@ async fn send_board_list(client: &mut Connection, known_serial: u64, shared: &Sh
 }
 
 /// Tells both agents, and hands their sockets over.
-async fn meet(client: Leg, host: Leg, request: &Connect, shared: &Shared) {
+async fn meet(client: Leg, mut host: Leg, request: &Connect, shared: &Shared) {
     let record = Record {
         computer_id: request.computer_id.clone(),
         client: client.connection.peer,
         host: host.connection.peer,
         began: Instant::now(),
     };
+    let (computer_id, addresses) = (&request.computer_id, (record.client, record.host));
     let Some(session) = shared.sessions.begin(record) else {
         let refusal = refusal::soon(RefusalCode::BoardFull);
         tokio::join!(
@@ -287,28 +290,32 @@ async fn meet(client: Leg, host: Leg, request: &Connect, shared: &Shared) {
         );
         return;
     };
-    let addresses = (client.connection.peer, host.connection.peer);
+    // The host first: as long as the client has not heard `Joined`, it can still be refused.
+    if let Err(error) = host.tell_joined(session).await {
+        shared.sessions.end(session);
+        debug!(session, %computer_id, %error, "Host went away");
+        return refuse(
+            client.connection,
+            refusal::plain(RefusalCode::HostDidNotCome),
+            shared,
+        )
+        .await;
+    }
     match hand_over(client, host, session, shared).await {
         Ok(()) => {
             shared.counters.count_joined();
             let (client, host) = addresses;
-            info!(session, computer_id = %request.computer_id, %client, %host, "Session joined");
+            info!(session, %computer_id, %client, %host, "Session joined");
         }
         Err(error) => {
             shared.sessions.end(session);
-            warn!(session, computer_id = %request.computer_id, %error, "Session was not joined");
+            warn!(session, %computer_id, %error, "Session was not joined");
         }
     }
 }
 
-async fn hand_over(
-    mut client: Leg,
-    mut host: Leg,
-    session: u64,
-    shared: &Shared,
-) -> io::Result<()> {
-    let told = async { tokio::try_join!(client.tell_joined(session), host.tell_joined(session)) };
-    timeout(limits::JOINED_DEADLINE, told).await??;
+async fn hand_over(mut client: Leg, host: Leg, session: u64, shared: &Shared) -> io::Result<()> {
+    client.tell_joined(session).await?;
     let unfinished = || io::Error::other("a record is still under way");
     let client = client.connection.into_fd().ok_or_else(unfinished)?;
     let host = host.connection.into_fd().ok_or_else(unfinished)?;
@@ -317,22 +324,14 @@ async fn hand_over(
         client,
         host,
     };
-    shared
-        .data
-        .join(session)
-        .map_err(|_| io::Error::other("the data plane has no room"))
+    let joined = shared.data.join(session);
+    joined.map_err(|_| io::Error::other("the data plane has no room"))
 }
 
 impl Leg {
     async fn tell_joined(&mut self, session: u64) -> io::Result<()> {
-        self.connection
-            .send(
-                &Joined {
-                    version: self.version,
-                    session,
-                }
-                .into(),
-            )
-            .await
+        let version = self.version;
+        let joined = Joined { version, session }.into();
+        timeout(limits::JOINED_DEADLINE, self.connection.send(&joined)).await?
     }
 }

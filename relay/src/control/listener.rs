@@ -1,5 +1,6 @@
 //! Accepts connections while there is room for them, and gives each a task of its own.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -8,11 +9,11 @@ use std::task::Poll;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{error, warn};
 
 use super::arrival;
-use super::shared::{Shared, stopped};
+use super::shared::{Entry, Shared, Unproven, stopped};
 use crate::{limits, sys};
 
 /// Binds every address, or none.
@@ -36,25 +37,32 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
     let mut stop = shared.stop.subscribe();
     let mut gate = Gate::new(shared.settings.descriptors);
     let mut connections = JoinSet::new();
+    let mut lobby = Lobby::default();
+    let mut pulse = interval(limits::ACCEPT_PAUSE);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut turn = 0;
     loop {
-        let open = connections.len() + 2 * shared.sessions.len();
+        let open = connections.len() + lobby.waiting.len() + 2 * shared.sessions.len();
         let paused = !gate.is_open(open);
         shared.counters.set_accept_paused(paused);
-        let room = !paused && shared.has_room();
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(ended) = connections.join_next() => report(ended),
-            accepted = accept(&listeners, &mut turn), if room => match accepted {
-                Ok((socket, peer)) => admit(socket, peer, &shared, &mut connections),
+            _ = pulse.tick(), if paused || !lobby.waiting.is_empty() => {
+                lobby.try_again(&shared, &mut connections);
+            }
+            accepted = accept(&listeners, &mut turn), if !paused => match accepted {
+                Ok((socket, peer)) => {
+                    shared.counters.count_accepted();
+                    lobby.receive(Arrival::new(socket, peer), &shared, &mut connections);
+                }
                 Err(error) => {
                     shared.counters.count_accept_error();
                     warn!(%error, "Connection could not be accepted");
                     sleep(limits::ACCEPT_PAUSE).await;
                 }
             },
-            () = sleep(limits::ACCEPT_PAUSE), if !room => {}
         }
     }
     drop(listeners);
@@ -85,16 +93,68 @@ async fn accept(
     .await
 }
 
-fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
-    shared.counters.count_accepted();
-    // A dual-stack listener shows IPv4 peers as mapped addresses.
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let Some(unproven) = shared.enter(peer.ip(), chance()) else {
-        return;
-    };
+/// A connection that nobody serves yet.
+#[derive(Debug)]
+struct Arrival {
+    socket: TcpStream,
+    peer: SocketAddr,
+    since: Instant,
+}
+
+impl Arrival {
+    fn new(socket: TcpStream, peer: SocketAddr) -> Self {
+        // A dual-stack listener shows IPv4 peers as mapped addresses.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let since = Instant::now();
+        Self {
+            socket,
+            peer,
+            since,
+        }
+    }
+}
+
+/// Connections that wait for a place, in the order of their arrival. A crowd that comes all at
+/// once, as after a restart, is served one after the other instead of being sent away.
+#[derive(Debug, Default)]
+struct Lobby {
+    /// INVARIANT: at most [`limits::LOBBY_MAX`].
+    waiting: VecDeque<Arrival>,
+}
+
+impl Lobby {
+    fn receive(&mut self, arrival: Arrival, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
+        match shared.enter(arrival.peer.ip(), chance()) {
+            Entry::Enter(unproven) => serve(arrival, unproven, shared, connections),
+            Entry::Wait if self.waiting.len() < limits::LOBBY_MAX => {
+                self.waiting.push_back(arrival)
+            }
+            Entry::Wait => shared.counters.count_turned_away(),
+            Entry::TurnAway => {}
+        }
+    }
+
+    fn try_again(&mut self, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
+        for arrival in std::mem::take(&mut self.waiting) {
+            if arrival.since.elapsed() < limits::LOBBY_DEADLINE {
+                self.receive(arrival, shared, connections);
+            } else {
+                shared.counters.count_turned_away();
+            }
+        }
+    }
+}
+
+fn serve(
+    arrival: Arrival,
+    unproven: Unproven,
+    shared: &Arc<Shared>,
+    connections: &mut JoinSet<()>,
+) {
+    let Arrival { socket, peer, .. } = arrival;
     let number = unproven.number();
-    let task = connections.spawn(arrival::serve(socket, peer, unproven, Arc::clone(shared)));
-    shared.attach(number, task);
+    let service = arrival::serve(socket, peer, unproven, Arc::clone(shared));
+    shared.attach(number, connections.spawn(service));
 }
 
 fn report(ended: Result<(), JoinError>) {

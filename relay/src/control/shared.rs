@@ -58,6 +58,14 @@ pub(super) struct Unproven {
     shared: Arc<Shared>,
 }
 
+/// What becomes of a new connection.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Enter(Unproven),
+    Wait,
+    TurnAway,
+}
+
 impl Shared {
     pub(super) fn new(
         settings: Settings,
@@ -102,13 +110,9 @@ impl Shared {
         self.admission().unproven()
     }
 
-    /// Whether one more unproven connection would find a place.
-    pub(super) fn has_room(&self) -> bool {
-        self.admission().has_room(Instant::now().into_std())
-    }
-
-    /// Lets a new connection in, or says that it must be closed. Whoever has to make room is ended.
-    pub(super) fn enter(self: &Arc<Self>, from: IpAddr, chance: u16) -> Option<Unproven> {
+    /// Lets a new connection in, keeps it waiting, or says that it must be closed. Whoever has to
+    /// make room is ended.
+    pub(super) fn enter(self: &Arc<Self>, from: IpAddr, chance: u16) -> Entry {
         let mut admission = self.admission();
         match admission.enter(from, chance, Instant::now().into_std()) {
             Verdict::Enter { number, evict } => {
@@ -117,14 +121,15 @@ impl Shared {
                     evicted.abort();
                     self.counters.count_evicted();
                 }
-                Some(Unproven {
+                Entry::Enter(Unproven {
                     number,
                     shared: Arc::clone(self),
                 })
             }
+            Verdict::Wait => Entry::Wait,
             Verdict::TurnAway => {
                 self.counters.count_turned_away();
-                None
+                Entry::TurnAway
             }
         }
     }

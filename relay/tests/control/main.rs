@@ -10,6 +10,7 @@
 )]
 
 mod arrivals;
+mod crowd;
 mod drain;
 mod legs;
 mod links;

@@ -42,7 +42,9 @@ pub(super) struct Admission<H> {
 pub(super) enum Verdict<H> {
     /// Let it in under this number; if there is somebody to evict, end that one.
     Enter { number: u64, evict: Option<H> },
-    /// Close it: too many from there.
+    /// Keep it waiting: all who are there from there have only just come.
+    Wait,
+    /// Close it: too many failures from there.
     TurnAway,
 }
 
@@ -70,15 +72,6 @@ impl<H> Admission<H> {
         self.unproven.len()
     }
 
-    /// Whether a new connection would find room; if not, accepting can wait a little.
-    pub(super) fn has_room(&self, now: Instant) -> bool {
-        self.unproven.len() < self.bounds.unproven_max
-            || self
-                .unproven
-                .values()
-                .any(|entry| self.is_evictable(entry, now))
-    }
-
     /// Decides about a new connection; `chance` is random.
     pub(super) fn enter(&mut self, from: IpAddr, chance: u16, now: Instant) -> Verdict<H> {
         let groups = Group::of(from);
@@ -89,7 +82,7 @@ impl<H> Admission<H> {
             None => None,
             Some(crowd) => match self.evict_from(crowd, now) {
                 Some(evicted) => evicted.handle,
-                None => return Verdict::TurnAway,
+                None => return Verdict::Wait,
             },
         };
         for group in groups {

@@ -12,7 +12,7 @@ const LUCKY: u16 = u16::MAX;
 const UNLUCKY: u16 = 0;
 
 fn admission(unproven_max: usize, unproven_per_address: usize) -> (Admission<u64>, Instant) {
-    let grace = Duration::from_millis(250);
+    let grace = limits::UNPROVEN_GRACE;
     let now = Instant::now();
     let bounds = Bounds {
         unproven_max,
@@ -36,7 +36,7 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 #[test]
-fn the_last_place_of_an_address_is_given_and_the_next_waits_for_the_grace() {
+fn the_last_place_of_an_address_is_given_and_the_next_one_waits_for_the_grace() {
     let (mut admission, now) = admission(100, 2);
     for number in 0..2 {
         assert_eq!(
@@ -49,10 +49,14 @@ fn the_last_place_of_an_address_is_given_and_the_next_waits_for_the_grace() {
     }
 
     assert_eq!(
-        enter(&mut admission, "192.0.2.1", now + ms(249)),
-        Verdict::TurnAway
+        enter(
+            &mut admission,
+            "192.0.2.1",
+            now + limits::UNPROVEN_GRACE - ms(1)
+        ),
+        Verdict::Wait
     );
-    let entered = enter(&mut admission, "192.0.2.1", now + ms(250));
+    let entered = enter(&mut admission, "192.0.2.1", now + limits::UNPROVEN_GRACE);
 
     assert_eq!(
         entered,
@@ -71,10 +75,9 @@ fn a_full_board_takes_the_place_from_whoever_has_most() {
     for _ in 0..3 {
         enter(&mut admission, "192.0.2.1", now);
     }
-    assert!(!admission.has_room(now));
+    assert_eq!(enter(&mut admission, "203.0.113.1", now), Verdict::Wait);
 
-    let later = now + ms(300);
-    assert!(admission.has_room(later));
+    let later = now + limits::UNPROVEN_GRACE;
     let entered = enter(&mut admission, "203.0.113.1", later);
 
     assert_eq!(
@@ -91,15 +94,12 @@ fn neighbours_of_one_prefix_count_together_and_a_wider_prefix_more_loosely() {
     let (mut admission, now) = admission(100, 2);
     enter(&mut admission, "2001:db8:1:1::1", now);
     enter(&mut admission, "2001:db8:1:1::2", now);
-    assert_eq!(
-        enter(&mut admission, "2001:db8:1:1::3", now),
-        Verdict::TurnAway
-    );
+    assert_eq!(enter(&mut admission, "2001:db8:1:1::3", now), Verdict::Wait);
 
     enter(&mut admission, "2001:db8:1:2::1", now);
     assert_eq!(
         enter(&mut admission, "2001:db8:1:3::1", now),
-        Verdict::TurnAway,
+        Verdict::Wait,
         "the /48 is full"
     );
     let entered = enter(&mut admission, "2001:db8:2::1", now);
@@ -130,7 +130,7 @@ fn whoever_leaves_is_out_of_reach_and_gives_its_place_back() {
 
     assert_eq!(admission.unproven(), 0);
     assert!(admission.counts.is_empty());
-    let entered = enter(&mut admission, "192.0.2.1", now + ms(300));
+    let entered = enter(&mut admission, "192.0.2.1", now + limits::UNPROVEN_GRACE);
     assert_eq!(
         entered,
         Verdict::Enter {
@@ -154,7 +154,7 @@ fn an_honest_crowd_logs_on_while_its_address_is_flooded() {
         if tick < 10_000 && tick % 100 < 13 {
             match enter(&mut admission, "192.0.2.1", now + at) {
                 Verdict::Enter { number, .. } => honest.push((at + ms(200), number)),
-                Verdict::TurnAway => lost += 1,
+                Verdict::Wait | Verdict::TurnAway => lost += 1,
             }
         }
         while honest.first().is_some_and(|(due, _)| *due <= at) {
