@@ -51,34 +51,18 @@ impl Deployment {
             password: password()?,
             programs,
         };
-        let tasuki = |words: &[&str]| {
-            this.programs
-                .call(stage, "tasuki")
-                .args(words)
-                .arg("--deployment")
-                .arg(&folder)
+        let tasuki = |command: &str| {
+            let call = this.programs.call(stage, "tasuki");
+            let call = call.arg("--deployment").arg(&folder);
+            call.args(command.split(' '))
         };
-        tasuki(&[
-            "deployment",
-            "init",
-            "--name",
-            "Tasuki demo",
-            "--no-passphrase",
-        ])
-        .output(COMMAND_LIMIT)?;
-        let address = format!("127.0.0.1:{}", this.relay_port);
-        tasuki(&[
-            "node",
-            "add",
-            "demo-board",
-            "--address",
-            &address,
-            "--lone",
-            "--out",
-        ])
-        .arg(&this.node_file)
-        .output(COMMAND_LIMIT)?;
-        tasuki(&["entry", "--out"])
+        tasuki("deployment init --no-passphrase --name Demo").output(COMMAND_LIMIT)?;
+        tasuki("node add demo-board --lone --address")
+            .arg(format!("127.0.0.1:{}", this.relay_port))
+            .arg("--out")
+            .arg(&this.node_file)
+            .output(COMMAND_LIMIT)?;
+        tasuki("entry --out")
             .arg(&this.entry_file)
             .output(COMMAND_LIMIT)?;
         Ok(this)
@@ -128,7 +112,7 @@ impl Deployment {
             .line_on_stdin(&self.password)
             .output(COMMAND_LIMIT)?;
         let target = format!("target = \"127.0.0.1:{}\"\n", desktop.rdp_port);
-        let settings = state.join("host").join("host.toml");
+        let settings = state.join("host.toml");
         fs::write(&settings, target)
             .with_context(|| format!("cannot write {}", settings.display()))?;
         let run = self.host(stage, &state).arg("run");

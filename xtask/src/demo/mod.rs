@@ -135,7 +135,7 @@ fn show(
     let played = play(&mut stage, steps, programs);
     let stopped = played.as_ref().is_err_and(|error| error.is::<Stopped>());
     if played.is_err() && !stopped {
-        report::say(&stage.logs());
+        stage.logs().iter().for_each(|log| report::say(log));
     }
     if options.keep && !stopped {
         say_how_to_look(&stage, played.as_ref().ok());

@@ -104,14 +104,12 @@ impl<'a> Stage<'a> {
     }
 
     /// The end of what each of our own programs said, for a failure that no single one explains.
-    pub(super) fn logs(&self) -> String {
-        let ours = self
-            .processes
+    pub(super) fn logs(&self) -> Vec<String> {
+        self.processes
             .iter()
-            .filter(|process| process.name().starts_with("tasuki"));
-        let logs =
-            ours.map(|process| format!("{} said:\n{}\n", process.name(), process.log_tail()));
-        logs.collect()
+            .filter(|process| process.name().starts_with("tasuki"))
+            .map(|process| format!("{} said:\n{}", process.name(), process.log_tail()))
+            .collect()
     }
 
     /// A loopback port on which nothing listens.
