@@ -1,0 +1,22 @@
+//! Where the programs are: beside this test, or where `TASUKI_BIN_DIR` says.
+
+use std::path::PathBuf;
+
+/// The path of `name`.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("TASUKI_BIN_DIR").map_or_else(beside_this_test, PathBuf::from);
+    let path = folder.join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing; build the programs first: cargo build --workspace",
+        path.display()
+    );
+    path
+}
+
+/// Tests lie in `deps` of the folder where the programs are.
+fn beside_this_test() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its path");
+    let folder = test.ancestors().nth(2).expect("a test lies in deps");
+    folder.to_owned()
+}

@@ -1,0 +1,174 @@
+//! Whoever dies, the others work again without help.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Host, Lab, PASSWORD, PATIENCE, Target, round_trip, wait_for, works};
+
+/// The host's backoff at its cap, and the time to link: longer than this is not "by itself".
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// Times after the start of a call. They fall into its TLS handshakes, the invite, the password
+/// check and the session.
+const STAGES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(30),
+    Duration::from_millis(80),
+    Duration::from_millis(200),
+    Duration::from_millis(450),
+    Duration::from_millis(900),
+];
+
+#[test]
+fn a_relay_that_lost_its_store_takes_its_hosts_back_and_gives_their_ids_to_nobody() {
+    let mut lab = Lab::new();
+    let target = Target::echo();
+    let host = lab.host("office", target.address);
+
+    lab.kill_relay();
+    lab.delete_store();
+    lab.start_relay();
+    let began = Instant::now();
+    host.wait_until_linked_within(BACK_WITHIN);
+    println!("linked again after {:?}", began.elapsed());
+
+    assert_eq!(host.status()["computer_id"], "office");
+    let mut thief = Host::prepare(&lab, "thief", target.address);
+    thief.wish("office");
+    thief.run();
+    thief.wait_until_linked();
+    assert_ne!(thief.status()["computer_id"], "office");
+    let trouble = thief.status()["trouble"]["text"].to_string();
+    assert!(
+        trouble.contains("Another computer already has this ID"),
+        "{trouble}"
+    );
+    works(&lab.client("home").open(&host.id));
+}
+
+#[test]
+fn a_killed_relay_ends_the_session_and_all_meet_again() {
+    let mut lab = Lab::new();
+    let host = lab.host("office", Target::echo().address);
+    let client = lab.client("home");
+    let open = client.open(&host.id);
+    works(&open);
+
+    lab.kill_relay();
+    open.ended(PATIENCE).says(89, &["was lost"]);
+    wait_for("the host to notice", PATIENCE, || {
+        (!host.is_linked()).then_some(())
+    });
+    lab.start_relay();
+
+    host.wait_until_linked_within(BACK_WITHIN);
+    works(&client.open(&host.id));
+}
+
+#[test]
+fn a_killed_host_ends_the_session_and_comes_back_with_its_id() {
+    let lab = Lab::new();
+    let mut host = lab.host("office", Target::echo().address);
+    let client = lab.client("home");
+    let open = client.open(&host.id);
+    works(&open);
+
+    host.kill();
+    open.ended(PATIENCE).says(89, &["was lost"]);
+    host.run();
+
+    host.wait_until_linked_within(BACK_WITHIN);
+    works(&client.open(&host.id));
+}
+
+#[test]
+fn a_killed_client_leaves_the_host_free_for_the_next() {
+    let lab = Lab::new();
+    let mut host = Host::prepare(&lab, "office", Target::echo().address);
+    host.configure("max_sessions = 1\n");
+    host.run();
+    host.wait_until_linked();
+    let client = lab.client("home");
+    let mut open = client.open(&host.id);
+    works(&open);
+
+    open.process.kill();
+
+    wait_for("the end of the session", PATIENCE, || {
+        let sessions = host.status()["sessions"].as_array().map(Vec::len);
+        (sessions == Some(0)).then_some(())
+    });
+    works(&client.open(&host.id));
+}
+
+#[test]
+fn a_host_killed_at_any_stage_of_a_call_leaves_nobody_waiting() {
+    let lab = Lab::new();
+    let mut host = lab.host("office", Target::echo().address);
+    let client = lab.client("home");
+
+    for delay in STAGES {
+        let mut call = client.start(&host.id, PASSWORD);
+        std::thread::sleep(delay);
+        host.kill();
+        let code = call.ended(PATIENCE).code();
+        assert_ne!(
+            code,
+            Some(0),
+            "killed after {delay:?}: {}",
+            call.complained()
+        );
+        assert!(
+            call.complained().contains("What to do") || code == Some(89),
+            "{}",
+            call.complained()
+        );
+        host.run();
+        host.wait_until_linked_within(BACK_WITHIN);
+    }
+
+    works(&client.open(&host.id));
+}
+
+#[test]
+fn a_relay_killed_at_any_stage_of_a_call_leaves_nobody_waiting() {
+    // A lab for each: a relay that dies again and again makes its hosts wait longer each time.
+    for delay in STAGES {
+        let mut lab = Lab::new();
+        let host = lab.host("office", Target::echo().address);
+        let client = lab.client("home");
+        let mut call = client.start(&host.id, PASSWORD);
+        std::thread::sleep(delay);
+        lab.kill_relay();
+        let code = call.ended(PATIENCE).code();
+        let words = call.complained();
+        assert_ne!(code, Some(0), "killed after {delay:?}: {words}");
+        lab.start_relay();
+        host.wait_until_linked_within(BACK_WITHIN);
+        works(&client.open(&host.id));
+    }
+}
+
+#[test]
+fn draining_refuses_new_sessions_and_ends_none_before_the_deadline() {
+    let lab = Lab::new();
+    let host = lab.host("office", Target::echo().address);
+    let client = lab.client("home");
+    let open = client.open(&host.id);
+    let stream = open.connect();
+
+    let began = Instant::now();
+    lab.ask_relay(&["drain", "--deadline", "4s"]);
+    client
+        .refused(&host.id)
+        .says(82, &["about to stop for maintenance"]);
+    while began.elapsed() < Duration::from_secs(3) {
+        round_trip(&stream, b"are you there?");
+    }
+    let refused = open.ended(PATIENCE);
+
+    assert!(
+        began.elapsed() >= Duration::from_secs(4),
+        "ended after {:?}",
+        began.elapsed()
+    );
+    refused.says(89, &["was lost"]);
+}
