@@ -297,7 +297,7 @@ fn poll<T>(
 
 fn go_on(stop: Option<&Interrupt>) -> Result<()> {
     if stop.is_some_and(Interrupt::raised) {
-        Err(anyhow!("stopped by a signal"))
+        Err(Stopped.into())
     } else {
         Ok(())
     }

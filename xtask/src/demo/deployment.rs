@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::exec::Call;
 
@@ -20,6 +20,9 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// The computer ID of the demo's office PC.
 const COMPUTER: &str = "demo-office-pc";
+
+/// The relay's control socket, in the stage's folder.
+const CONTROL_SOCKET: &str = "relay.sock";
 
 /// Where the product's programs were built.
 pub(super) struct Programs {
@@ -69,7 +72,7 @@ impl Deployment {
     }
 
     pub(super) fn start_relay(&self, stage: &mut Stage<'_>) -> Result<()> {
-        let socket = stage.path("relay.sock");
+        let socket = stage.path(CONTROL_SOCKET);
         let state = stage.path("relay");
         fs::create_dir(&state)?;
         let metrics_port = stage.free_port()?;
@@ -138,6 +141,22 @@ impl Deployment {
             .arg(format!("/size:{WIDTH}x{HEIGHT}"))
             .line_on_stdin(&self.password);
         stage.start("tasuki-client", client)
+    }
+
+    /// How many bytes the relay has carried towards the home PC, in the one session it has.
+    pub(super) fn carried(&self, stage: &Stage<'_>) -> Result<u64> {
+        let status = self
+            .relay(stage, "status")
+            .args(["--json", "--socket"])
+            .arg(stage.path(CONTROL_SOCKET))
+            .output(COMMAND_LIMIT)?;
+        let status: serde_json::Value = serde_json::from_str(&status)?;
+        let number = |place: &str| status.pointer(place).and_then(serde_json::Value::as_u64);
+        ensure!(
+            number("/sessions/now") == Some(1),
+            "the relay has no session: the picture came another way"
+        );
+        number("/bytes/to_client").context("the relay's status has no bytes")
     }
 
     fn relay<'a>(&self, stage: &Stage<'a>, command: &str) -> Call<'a> {

@@ -150,9 +150,12 @@ fn show(
     let path = demo.join("desktop.png");
     seen.picture.save(&path)?;
     report::say(&format!(
-        "Picture: {} (it shows {} blocks of this run's random wallpaper, none wrong)",
+        "Picture: {}\n\
+         It shows {} blocks of this run's random wallpaper, none wrong; \
+         the relay carried {} KiB for it.",
         path.display(),
         seen.blocks,
+        seen.carried / 1024,
     ));
     Ok(())
 }
@@ -161,6 +164,7 @@ fn show(
 struct Seen {
     picture: Picture,
     blocks: usize,
+    carried: u64,
     desktop: Desktop,
     screen: Screen,
 }
@@ -184,9 +188,11 @@ fn play(stage: &mut Stage<'_>, steps: &mut Steps, programs: Programs) -> Result<
     let (picture, blocks) = steps.quiet("picture", "the office desktop at home", || {
         look(stage, &screen, &pattern)
     })?;
+    let carried = deployment.carried(stage)?;
     Ok(Seen {
         picture,
         blocks,
+        carried,
         desktop,
         screen,
     })
