@@ -206,22 +206,25 @@ mod tests {
         timeout(Duration::from_secs(20), parked).await.unwrap();
     }
 
+    /// The peer neither stops nor closes before all that it sends has been taken.
     #[tokio::test]
     async fn bytes_that_a_parked_leg_left_alone_are_discarded_all_the_same() {
         let (mut peer, socket) = pair().await;
-        peer.write_all(&[7; 4_096]).await.unwrap();
+        let writer = tokio::spawn(async move {
+            let written = peer.write_all(&vec![7; limits::LINGER_BYTES]).await;
+            (written, peer)
+        });
         socket.readable().await.unwrap();
         let parked = timeout(Duration::from_millis(50), hung_up(&socket)).await;
         assert!(parked.is_err());
 
-        let discarding = tokio::spawn(discard(socket));
-        peer.shutdown().await.unwrap();
-        timeout(Duration::from_secs(20), discarding)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        let discarded = timeout(Duration::from_secs(20), discard(socket)).await;
 
+        discarded
+            .expect("no byte needs a new one behind it")
+            .unwrap();
+        let (written, mut peer) = writer.await.unwrap();
+        written.unwrap();
         let orderly = peer.read(&mut [0]).await;
         assert_eq!(
             orderly.unwrap(),

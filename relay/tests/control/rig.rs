@@ -193,6 +193,7 @@ impl Board {
 
     pub(crate) async fn dial_with(&self, config: Arc<ClientConfig>) -> std::io::Result<Agent> {
         let socket = soon("a connection", TcpStream::connect(self.address)).await?;
+        socket.set_nodelay(true)?;
         let name = "board.tasuki".try_into().unwrap();
         let handshake = TlsConnector::from(config).connect(name, RecordExact::new(socket));
         let mut stream = soon("a handshake", handshake).await?;
