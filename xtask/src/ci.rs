@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::cache::Tool;
-use crate::debian::{self, Consent};
+use crate::debian::{self, Consent, Package};
 use crate::exec::{Call, Shell};
 use crate::report::{self, Steps};
 use crate::{demo, tidy};
@@ -22,6 +22,22 @@ const CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
+
+/// What the end-to-end tests start beside our own programs.
+const TEST_PACKAGES: [Package; 3] = [
+    Package {
+        name: "openssh-client",
+        purpose: "a test logs in through the relay",
+    },
+    Package {
+        name: "openssh-server",
+        purpose: "the same test's office PC",
+    },
+    Package {
+        name: "strace",
+        purpose: "a test counts the relay's system calls",
+    },
+];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -49,7 +65,7 @@ struct Step {
     work: fn(&Tree<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "packages",
         what: "Debian packages that tests and demo need",
@@ -79,6 +95,11 @@ const STEPS: [Step; 8] = [
         name: "deny",
         what: "licences, sources and duplicates",
         work: deny,
+    },
+    Step {
+        name: "build",
+        what: "all programs and tests",
+        work: build,
     },
     Step {
         name: "test",
@@ -128,7 +149,8 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
 }
 
 fn packages(tree: &Tree<'_>) -> Result<()> {
-    debian::provide(tree.shell, &demo::PACKAGES, tree.consent)
+    let needed: Vec<Package> = demo::PACKAGES.into_iter().chain(TEST_PACKAGES).collect();
+    debian::provide(tree.shell, &needed, tree.consent)
 }
 
 fn tidy(tree: &Tree<'_>) -> Result<()> {
@@ -181,13 +203,19 @@ fn deny(tree: &Tree<'_>) -> Result<()> {
         .run(LIMIT)
 }
 
+/// The end-to-end tests start all programs, of which `cargo test` would not build every one.
+fn build(tree: &Tree<'_>) -> Result<()> {
+    let words = [
+        "build",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+    ];
+    cargo(tree, &words).run(LIMIT)
+}
+
 fn test(tree: &Tree<'_>) -> Result<()> {
-    // The end-to-end tests start the programs, which `cargo test` alone would not all build.
-    cargo(
-        tree,
-        &["build", "--workspace", "--bins", "--locked", "--quiet"],
-    )
-    .run(LIMIT)?;
     cargo(tree, &["test", "--workspace", "--locked", "--quiet"]).run(LIMIT)
 }
 

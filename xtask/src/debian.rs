@@ -20,6 +20,7 @@ const QUERY_LIMIT: Duration = Duration::from_secs(30);
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
 
 /// A Debian package and what it is needed for.
+#[derive(Clone, Copy)]
 pub(crate) struct Package {
     pub(crate) name: &'static str,
     pub(crate) purpose: &'static str,
