@@ -147,11 +147,14 @@ fn the_threat_model_names_files_and_tests_that_exist() {
         if is_test {
             assert!(
                 code.contains(&format!("fn {name}(")),
-                "no test is called {name}"
+                "docs/THREAT_MODEL.md names the test {name}, which is gone: name its successor there"
             );
             tests += 1;
         } else if name.contains('/') {
-            assert!(root.join(name).exists(), "there is no {name}");
+            assert!(
+                root.join(name).exists(),
+                "docs/THREAT_MODEL.md names {name}, which is gone: correct it there"
+            );
         }
     }
     assert!(tests > 20, "only {tests} tests were found on the page");
