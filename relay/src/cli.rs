@@ -116,9 +116,10 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
             StartError::Data(data::StartError::Worker(_)) => SOFTWARE,
             StartError::Data(data::StartError::NoWorkers | data::StartError::Budget(_))
             | StartError::Tls(_) => CONFIG,
-            StartError::Registrar(_) | StartError::Listen(..) | StartError::ControlSocket(..) => {
-                UNAVAILABLE
-            }
+            StartError::Registrar(_)
+            | StartError::Listen(_)
+            | StartError::ListenMetrics(_, _)
+            | StartError::ControlSocket(..) => UNAVAILABLE,
         }
     } else if error.is::<client::AdminError>() || error.is::<RegistrarError>() {
         UNAVAILABLE

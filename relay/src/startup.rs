@@ -34,8 +34,10 @@ pub enum StartError {
     Registrar(#[from] RegistrarError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("cannot listen on {0}")]
-    Listen(String, #[source] io::Error),
+    #[error("cannot listen for agents")]
+    Listen(#[source] io::Error),
+    #[error("cannot listen for metrics on {0}")]
+    ListenMetrics(SocketAddr, #[source] io::Error),
     #[error("cannot open the control socket {0}")]
     ControlSocket(PathBuf, #[source] io::Error),
 }
@@ -75,14 +77,14 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
         Arc::clone(&data),
         ends,
     )
-    .map_err(|error| StartError::Listen(join(&config.listen), error))?;
+    .map_err(StartError::Listen)?;
     let admin = AdminSocket::bind(&config.control_socket)
         .map_err(|error| StartError::ControlSocket(config.control_socket.clone(), error))?;
     let metrics = match config.metrics_listen {
         None => None,
         Some(address) => {
             let bound = TcpListener::bind(address).await;
-            Some(bound.map_err(|error| StartError::Listen(address.to_string(), error))?)
+            Some(bound.map_err(|error| StartError::ListenMetrics(address, error))?)
         }
     };
     let metrics_address = metrics

@@ -365,5 +365,5 @@ fn an_address_in_use_is_code_69() {
     let output = site.ask(&["run"]);
 
     assert_eq!(code(&output), Some(69));
-    assert!(text(&output.stderr).contains(&format!("cannot listen on {address}")));
+    assert!(text(&output.stderr).contains(&format!("cannot listen for metrics on {address}")));
 }

@@ -14,6 +14,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use super::syslog::Syslog;
 use crate::config::LogConfig;
+use crate::platform;
 
 /// Days of log files that are kept.
 const DAYS_KEPT: usize = 90;
@@ -34,12 +35,8 @@ pub fn start(config: &LogConfig, folder: &Path) -> anyhow::Result<()> {
         .syslog
         .as_ref()
         .map(|server| {
-            let hostname = nix::unistd::gethostname().unwrap_or_default();
-            Syslog::start(
-                server.to_string(),
-                &hostname.to_string_lossy(),
-                "tasuki-host",
-            )
+            let hostname = platform::host_name().unwrap_or_default();
+            Syslog::start(server.to_string(), &hostname, "tasuki-host")
         })
         .transpose()
         .context("cannot start the syslog thread")?;

@@ -25,7 +25,7 @@ use linux as imp;
 
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub(crate) use imp::{
-    make_private_folder, open_private, open_public, state_root, sync_folder, tune,
+    host_name, make_private_folder, open_private, open_public, state_root, sync_folder, tune,
 };
 pub use loopback::bind_loopback;
 pub use proposal::propose_computer_id;

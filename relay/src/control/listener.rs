@@ -25,9 +25,7 @@ pub(super) fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
         .iter()
         .map(|address| {
             let listener = sys::listener::listen(*address).and_then(TcpListener::from_std);
-            listener.map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-            })
+            listener.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
         })
         .collect()
 }
