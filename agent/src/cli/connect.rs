@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -28,7 +29,9 @@ use crate::state::{ClientState, StateDir};
 use crate::tunnel::{Ended, Tunnel};
 
 /// How long the last words to the office PC may take.
-const CLOSE_WAIT: Duration = Duration::from_secs(1);
+const CLOSE_WAIT: Duration = Duration::from_secs(3);
+/// How long a prompt gets to put the terminal back in order.
+const PROMPT_WAIT: Duration = Duration::from_millis(200);
 
 const AFTER: &str = "\
 Examples:
@@ -111,9 +114,14 @@ async fn connect(
         let connector = Connector::new(dir, state, entry, config, wanted, &tell)?;
         connector.connect(async || password(arguments).await).await
     };
+    let mut attempt = pin!(attempt);
     let outcome = tokio::select! {
-        outcome = attempt => outcome,
-        _ = ctrl_c() => return Ok(Exit::Failed),
+        outcome = &mut attempt => outcome,
+        _ = ctrl_c() => {
+            // The prompt hears of it as well, and puts the terminal back in order.
+            let _ = timeout(PROMPT_WAIT, attempt).await;
+            return Ok(Exit::Failed);
+        }
     };
     match outcome {
         Ok(connected) => serve(connected, config, arguments).await,
@@ -183,17 +191,23 @@ async fn lend(listener: &TcpListener, tunnel: &Tunnel, allowed: Allowed) -> Exit
     let refused = Cell::new(None);
     let reason = |code: RefusalCode| {
         say::line(&Refusal::new(code).explain());
-        refused.set(Some(code));
+        if matches!(
+            code,
+            RefusalCode::HostStopping | RefusalCode::TooManySessions
+        ) {
+            refused.set(Some(code));
+        }
     };
     let ended = listener::serve(listener, tunnel, allowed, reason).await;
     tracing::debug!(?ended, "Tunnel ended");
     match (ended, refused.get()) {
-        (Ended::Closed, Some(code)) => Exit::of_refusal(code),
+        // It was the last word; how the connection came down after it does not matter.
+        (_, Some(code)) => Exit::of_refusal(code),
         (Ended::Closed, None) => {
             say::line(&"The office PC has ended the connection.");
             Exit::Lost
         }
-        (Ended::PathDied(_) | Ended::Violation(_), _) => {
+        (Ended::PathDied(_) | Ended::Violation(_), None) => {
             say::line(&"The connection to the office PC was lost. Connect again.");
             Exit::Lost
         }

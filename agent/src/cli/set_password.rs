@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
@@ -52,7 +53,10 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
             }
             password
         }
-        None => ask_twice(exempt)?,
+        None => {
+            come_back_from_ctrl_c()?;
+            ask_twice(exempt)?
+        }
     };
     let record = PasswordRecord::register(&password)?;
     host.set_password_record(&record.to_bytes())?;
@@ -61,6 +65,17 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         say::answer(&"Next: tasuki-host init --entry FILE");
     }
     Ok(Exit::Done)
+}
+
+/// With somebody listening, Ctrl-C ends the prompt with an error instead of the program at once,
+/// and the terminal shows again what is typed.
+fn come_back_from_ctrl_c() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    // The listening goes on when the runtime has gone.
+    runtime.block_on(async { signal(SignalKind::interrupt()).map(drop) })?;
+    Ok(())
 }
 
 fn ask_twice(exempt: bool) -> anyhow::Result<Zeroizing<String>> {

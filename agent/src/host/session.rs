@@ -89,6 +89,9 @@ async fn serve_streams(host: &Host, tunnel: &Tunnel, session: u64) -> String {
         host.live
             .change_session(session, |session| session.streams = open);
     }
+    // With the tunnel gone its streams end by themselves, and say what they have carried.
+    let rest = async { while streams.join_next().await.is_some() {} };
+    let _ = timeout(CLOSE_WAIT, rest).await;
     match tunnel.ended().await {
         Ended::Closed => "closed".to_owned(),
         Ended::PathDied(cause) => format!("path_died: {cause}"),

@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use protocol::codec::DecodeError;
@@ -78,6 +78,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub(super) async fn run(mut self) {
         let stop = poll_fn(|context| self.poll(context)).await;
         let idle = self.shared.lock().mux.open_streams() == 0;
+        // Who lets go of a tunnel may end the program once it has ended: the goodbye comes first.
+        let released = matches!(stop, Stop::Released);
+        if released {
+            self.part().await;
+        }
         let ended = match stop {
             Stop::Released => Ended::Closed,
             Stop::PeerClosed if idle => Ended::Closed,
@@ -88,9 +93,30 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             Stop::Violation(violation) => Ended::Violation(violation.to_string()),
         };
         self.shared.end(ended);
-        // The tunnel is over; a peer that does not even take the goodbye is not waited for.
-        let goodbye = poll_fn(|context| Pin::new(&mut self.tls).poll_shutdown(context));
-        let _ = timeout(LINGER, goodbye).await;
+        if !released {
+            self.part().await;
+        }
+    }
+
+    /// Ends TLS in good form. What still comes is thrown away: a connection that is closed
+    /// over unread bytes is reset, and a reset destroys what was said last.
+    async fn part(&mut self) {
+        let mut shut = false;
+        let parting = poll_fn(|context| {
+            if !shut {
+                ready!(Pin::new(&mut self.tls).poll_shutdown(context))?;
+                shut = true;
+            }
+            loop {
+                let length = ready!(Pin::new(&mut self.tls).poll_fill_buf(context))?.len();
+                if length == 0 {
+                    return Poll::Ready(Ok::<(), io::Error>(()));
+                }
+                Pin::new(&mut self.tls).consume(length);
+            }
+        });
+        // A peer that takes no goodbye, or goes on and on, is not waited for.
+        let _ = timeout(LINGER, parting).await;
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Stop> {

@@ -9,11 +9,14 @@
     reason = "a test tells what it measured and what programs said"
 )]
 
+mod boards;
 mod carry;
 mod guessing;
 mod harness;
+mod home;
 mod impostor;
 mod network;
+mod office;
 mod recovery;
 mod refusals;
 mod relaying;

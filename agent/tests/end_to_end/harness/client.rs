@@ -13,7 +13,7 @@ use super::{Lab, PASSWORD, PATIENCE, Process, program, wait_for};
 /// A home PC; what it remembers stays from call to call.
 pub(crate) struct Client {
     state: PathBuf,
-    entry: PathBuf,
+    entry: Option<PathBuf>,
     logs: PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl Client {
         fs::create_dir_all(&state).expect("a folder");
         Self {
             state,
-            entry: lab.entry(),
+            entry: Some(lab.entry()),
             logs: lab.logs(),
         }
     }
@@ -44,6 +44,10 @@ impl Client {
     /// Replaces `client.toml`.
     pub(crate) fn configure(&self, text: &str) {
         fs::write(self.state.join("client.toml"), text).expect("client.toml is written");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.state.join(name)
     }
 
     /// Puts a file beside `client.toml`.
@@ -60,17 +64,21 @@ impl Client {
 
     pub(crate) fn connect_command(&self, id: &str) -> Command {
         let mut command = self.command("connect");
-        command
-            .arg(id)
-            .arg("--entry")
-            .arg(&self.entry)
-            .args(["--password-fd", "0"]);
+        command.arg(id).args(["--password-fd", "0"]);
+        if let Some(entry) = &self.entry {
+            command.arg("--entry").arg(entry);
+        }
         command
     }
 
-    /// A command about `id` that must succeed.
-    pub(crate) fn done(&self, name: &str, id: &str) -> String {
-        finish(self.command(name).arg(id))
+    /// A command that must succeed.
+    pub(crate) fn done(&self, name: &str, arguments: &[&str]) -> String {
+        finish(self.command(name).args(arguments))
+    }
+
+    /// From now on the program has to know the entry file by itself.
+    pub(crate) fn forget_entry(&mut self) {
+        self.entry = None;
     }
 
     /// Opens a tunnel without a viewer.

@@ -27,6 +27,19 @@ impl Host {
         host
     }
 
+    /// A copy of another office PC's disk.
+    pub(crate) fn cloned(lab: &Lab, original: &Self, name: &str) -> Self {
+        let state = lab.path(name);
+        let mut copy = Command::new("cp");
+        super::lab::finish(copy.arg("-a").arg(&original.state).arg(&state));
+        Self {
+            id: original.id.clone(),
+            state,
+            logs: lab.logs(),
+            process: None,
+        }
+    }
+
     /// Wishes for another computer ID.
     pub(crate) fn wish(&mut self, id: &str) {
         self.done(self.command("rename").arg(id));

@@ -19,6 +19,8 @@ pub(crate) struct Lab {
     /// Where it is.
     listen: SocketAddr,
     settings: String,
+    /// Name of the node file.
+    node: &'static str,
     folder: TempDir,
 }
 
@@ -55,6 +57,7 @@ impl Lab {
             relay_address,
             listen: relay_address,
             settings: settings.to_owned(),
+            node: "node.toml",
             relay: None,
         };
         fs::create_dir(lab.path("log")).expect("a folder for logs");
@@ -71,8 +74,18 @@ impl Lab {
             "--out",
             text(&node),
         ]);
-        lab.tasuki(&["entry", "--out", text(&lab.entry())]);
+        lab.write_entry();
         lab
+    }
+
+    /// Writes the entry file, or a newer one.
+    pub(crate) fn write_entry(&self) {
+        self.tasuki(&["entry", "--out", text(&self.entry())]);
+    }
+
+    /// The next relay that is started is the board of another node file.
+    pub(crate) fn use_node(&mut self, name: &'static str) {
+        self.node = name;
     }
 
     /// Lets the relay listen elsewhere, so that something else can stand in front of it.
@@ -118,7 +131,7 @@ impl Lab {
         format!(
             "node_file = {:?}\nlisten = [\"{}\"]\nstate_dir = {:?}\ncontrol_socket = {:?}\n\
              metrics_listen = \"none\"\nping_interval = \"1s\"\n{}",
-            self.path("node.toml"),
+            self.path(self.node),
             self.listen,
             self.path("relay"),
             self.path("relay.sock"),

@@ -12,7 +12,7 @@ mod transfer;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Open};
-pub(crate) use host::Host;
+pub(crate) use host::{Host, with_input};
 pub(crate) use lab::{Lab, free_address};
 pub(crate) use process::Process;
 pub(crate) use programs::program;
