@@ -1,4 +1,5 @@
-//! What outlives a build: cargo tools, each under a folder named by its exact version.
+//! What outlives a build: cargo tools, each in a folder named by its exact version, and what the
+//! fuzzers found interesting.
 //!
 //! It is `$XDG_CACHE_HOME/tasuki`, and may be deleted at any time.
 
@@ -54,6 +55,13 @@ impl Tool {
         fs::rename(partial.path(), root).context("cannot move the finished tool into place")?;
         Ok(())
     }
+}
+
+/// A folder of the cache, made if need be.
+pub(crate) fn folder(name: &str) -> Result<PathBuf> {
+    let folder = home()?.join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
 }
 
 fn home() -> Result<PathBuf> {

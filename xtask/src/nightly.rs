@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::cache::Tool;
-use crate::exec::Shell;
-use crate::report::{self, Steps};
+use crate::cache::{self, Tool};
+use crate::exec::{Call, Shell};
+use crate::report;
 
 const CARGO_FUZZ: Tool = Tool {
     name: "cargo-fuzz",
@@ -58,30 +58,16 @@ fn fuzz(shell: &Shell, root: &Path, seconds: u64, only: Option<&str>) -> Result<
     if targets.is_empty() {
         bail!("there is no such fuzz target in {FUZZ}");
     }
-    let tools = CARGO_FUZZ
-        .folder(shell)
-        .context("cargo-fuzz is not there")?;
-    let cargo_fuzz = |word: &str| {
-        shell
-            .call(tools.join("cargo-fuzz"))
-            .args(["fuzz", word, "--fuzz-dir", FUZZ, "--sanitizer", "address"])
-            .dir(root)
-            // The sanitizer is not stable yet; the toolchain is the same.
-            .env("RUSTC_BOOTSTRAP", "1")
-    };
-    let mut steps = Steps::default();
-    steps.loud("build", || cargo_fuzz("build").run(BUILD_LIMIT))?;
     let mut broken = Vec::new();
+    report::say("building, under the address sanitizer");
+    cargo_fuzz(shell, root, "build")?.output(BUILD_LIMIT)?;
     for target in &targets {
-        report::say(&format!("== {target}"));
-        let limit = Duration::from_secs(seconds) + OVERTIME;
-        let run = cargo_fuzz("run")
-            .arg(target)
-            .args(["--", "-print_final_stats=1", "-verbosity=0"])
-            .arg(format!("-max_total_time={seconds}"));
-        if let Err(error) = run.run(limit) {
-            report::say(&format!("{target}: {error:#}"));
-            broken.push(target.as_str());
+        match fuzz_target(shell, root, target, seconds)? {
+            Verdict::Clean { inputs } => report::say(&format!("{target}: {inputs} inputs, fine")),
+            Verdict::Broken { why } => {
+                report::say(&format!("{target}: BROKEN\n{why}"));
+                broken.push(target.as_str());
+            }
         }
     }
     if !broken.is_empty() {
@@ -95,6 +81,47 @@ fn fuzz(shell: &Shell, root: &Path, seconds: u64, only: Option<&str>) -> Result<
         targets.len()
     ));
     Ok(())
+}
+
+enum Verdict {
+    Clean { inputs: String },
+    Broken { why: String },
+}
+
+/// Runs one target. New inputs go to the cache, so that the committed corpus grows on purpose only.
+fn fuzz_target(shell: &Shell, root: &Path, target: &str, seconds: u64) -> Result<Verdict> {
+    let found = cache::folder(&format!("fuzz/{target}"))?;
+    let committed = root.join(FUZZ).join("corpus").join(target);
+    let run = cargo_fuzz(shell, root, "run")?
+        .arg(target)
+        .arg(found)
+        .arg(committed)
+        .args(["--", "-print_final_stats=1", "-verbosity=0"])
+        .arg(format!("-max_total_time={seconds}"))
+        .finish(Duration::from_secs(seconds) + OVERTIME)?;
+    if !run.status.success() {
+        return Ok(Verdict::Broken { why: run.stderr });
+    }
+    let inputs = run
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
+        .context("the fuzzer gave no number of inputs")?;
+    Ok(Verdict::Clean {
+        inputs: inputs.trim().to_owned(),
+    })
+}
+
+fn cargo_fuzz<'a>(shell: &'a Shell, root: &Path, word: &str) -> Result<Call<'a>> {
+    let tools = CARGO_FUZZ
+        .folder(shell)
+        .context("cargo-fuzz is not there")?;
+    Ok(shell
+        .call(tools.join("cargo-fuzz"))
+        .args(["fuzz", word, "--fuzz-dir", FUZZ, "--sanitizer", "address"])
+        .dir(root)
+        // The sanitizer is not stable yet; the toolchain is the same.
+        .env("RUSTC_BOOTSTRAP", "1"))
 }
 
 /// The names of a package's fuzz targets.
