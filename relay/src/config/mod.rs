@@ -2,7 +2,7 @@
 //!
 //! Owns every check that can be made before anything starts; tells all mistakes at once.
 //! Must never be asked again while the relay runs, but for a renewed node file ([`Config::reread_node`]).
-//! Read next: [`file`] for the keys, [`identity`] for the checks of the certificate.
+//! Read next: [`mod@file`] for the keys, [`identity`] for the checks of the certificate.
 
 mod file;
 pub mod identity;
