@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::host::with_input;
 use super::lab::finish;
 use super::{Lab, PASSWORD, PATIENCE, Process, program, wait_for};
 
@@ -111,13 +110,18 @@ impl Client {
     }
 
     pub(crate) fn refused_with(&self, id: &str, password: &str) -> Refused {
-        let mut command = self.connect_command(id);
-        let output = with_input(command.arg("--no-launch"), &format!("{password}\n"));
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success(), "nobody refused: {words}");
+        let mut process = self.start(id, password);
+        let status = wait_for("a refusal", PATIENCE, || {
+            let said = process.said();
+            assert!(
+                said.is_empty(),
+                "nobody refused; the tunnel stands at {said}"
+            );
+            process.has_ended()
+        });
         Refused {
-            code: output.status.code(),
-            words,
+            code: status.code(),
+            words: process.complained(),
         }
     }
 }
