@@ -3,7 +3,7 @@
 //! Never from an argument: everybody on a PC can read those. The text is wiped after use.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::io::{BufRead, BufReader, ErrorKind, stdin};
 
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
@@ -13,9 +13,12 @@ const PASSWORD_MAX: u64 = 1024;
 
 /// Asks at the terminal.
 pub(super) fn ask(prompt: &str) -> anyhow::Result<Zeroizing<String>> {
-    rpassword::prompt_password(prompt)
-        .map(Zeroizing::new)
-        .context("there is no terminal to ask for the password; give it with --password-fd N")
+    match rpassword::prompt_password(prompt) {
+        Ok(password) => Ok(Zeroizing::new(password)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => bail!("nothing was typed"),
+        Err(error) => Err(error)
+            .context("there is no terminal to ask for the password; give it with --password-fd N"),
+    }
 }
 
 /// Reads the first line of descriptor `number`.

@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 use super::exit::Exit;
 use super::{password, say};
 use crate::state::StateDir;
-use crate::tunnel::password::{PasswordRecord, Weak, rule};
+use crate::tunnel::password::{PasswordRecord, rule};
 
 /// Weak or mistyped passwords before the command gives up.
 const TRIES_MAX: usize = 5;
 
 const RULE: &str = "At least 8 characters of 3 kinds (small letters, capital letters, digits, \
     symbols), or 16 characters of 2 kinds, or 24 of any kind.";
-const EXEMPT_RULE: &str = "For people who cannot type symbols: at least 8 characters of 2 kinds.";
+const EXEMPT_RULE: &str = "For people who cannot type symbols: at least 8 characters of 2 kinds, \
+    or 16 of any kind.";
 
 const AFTER: &str = "\
 A password needs at least 8 characters of 3 kinds (small letters, capital letters, digits, \
@@ -37,7 +38,7 @@ pub(super) struct Arguments {
     /// Read the password from the first line of this descriptor instead of asking
     #[arg(long, value_name = "N")]
     password_fd: Option<u32>,
-    /// For people who cannot type symbols: two kinds of characters are enough
+    /// For people who cannot type symbols: one kind of characters less is enough
     #[arg(long)]
     without_symbols: bool,
 }
@@ -48,9 +49,7 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
     let password = match arguments.password_fd {
         Some(number) => {
             let password = password::from_descriptor(number)?;
-            if let Err(weak) = rule(&password, exempt) {
-                bail!("{}", missing(weak));
-            }
+            rule(&password, exempt)?;
             password
         }
         None => {
@@ -83,7 +82,7 @@ fn ask_twice(exempt: bool) -> anyhow::Result<Zeroizing<String>> {
     for _ in 0..TRIES_MAX {
         let password = password::ask("New password (not shown): ")?;
         if let Err(weak) = rule(&password, exempt) {
-            say::line(&missing(weak));
+            say::line(&weak);
             continue;
         }
         if password::ask("The same again: ")? == password {
@@ -92,15 +91,4 @@ fn ask_twice(exempt: bool) -> anyhow::Result<Zeroizing<String>> {
         say::line(&"The two differ; nothing was changed. Once more.");
     }
     bail!("no password was set")
-}
-
-/// What the rule says, and what the password has.
-fn missing(weak: Weak) -> String {
-    let rule = if weak.exempt { EXEMPT_RULE } else { RULE };
-    let (characters, kinds) = (weak.characters, weak.kinds);
-    let kinds = match kinds {
-        1 => "1 kind".to_owned(),
-        kinds => format!("{kinds} kinds"),
-    };
-    format!("This one is too weak: it has {characters} characters of {kinds}.\n{rule}")
 }

@@ -59,7 +59,7 @@ fn an_office_pc_without_a_password_until_one_is_set() {
         .says(84, &["Nobody has set a password", "set-password"]);
     let weak = host.try_set_password("short1");
     assert!(!weak.status.success());
-    assert!(String::from_utf8_lossy(&weak.stderr).contains("At least 8 characters of 3 kinds"));
+    assert!(String::from_utf8_lossy(&weak.stderr).contains("it needs at least 8 of 3 kinds"));
     client.refused(&host.id).says(84, &[]);
     host.set_password(PASSWORD);
 
