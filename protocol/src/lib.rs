@@ -9,6 +9,7 @@ pub mod board_list;
 pub mod claim;
 pub mod codec;
 pub mod file;
+pub mod frame;
 pub mod id;
 pub mod outer;
 pub mod refusal;

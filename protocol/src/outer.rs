@@ -8,8 +8,11 @@ use std::net::SocketAddr;
 
 use heapless::Vec;
 
+pub use crate::frame::HEADER;
+
 use crate::claim::SignedClaim;
-use crate::codec::{Bytes, DecodeError, EncodeError, Reader, Wire, Writer, wire_struct};
+use crate::codec::{Bytes, DecodeError, EncodeError, wire_struct};
+use crate::frame::{self, frames};
 use crate::id::{BoardName, ComputerId};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::secret::{Secret, Ticket};
@@ -19,8 +22,6 @@ use crate::version::Versions;
 
 /// Largest frame in bytes, header included.
 pub const FRAME_MAX: usize = 1024;
-/// Type and length.
-pub const HEADER: usize = 3;
 /// Bytes of board list that one frame carries at most.
 pub const BOARD_LIST_PART_MAX: usize = 960;
 /// Boards that one `Redirect` or `Move` names at most.
@@ -167,44 +168,8 @@ wire_struct! {
     }
 }
 
-macro_rules! frames {
-    ($($code:literal $name:ident($body:ty),)*) => {
-        /// Any outer frame.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::large_enum_variant, reason = "frames are decoded without allocation")]
-        pub enum Frame {
-            $($name($body),)*
-        }
-
-        impl Frame {
-            /// The frame's name, for logs and errors.
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => stringify!($name),)* }
-            }
-
-            fn code(&self) -> u8 {
-                match self { $(Self::$name(_) => $code,)* }
-            }
-
-            fn encode_body(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-                match self { $(Self::$name(body) => body.encode(writer),)* }
-            }
-
-            fn decode_body(code: u8, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                match code {
-                    $($code => <$body>::decode(reader).map(Self::$name),)*
-                    unknown => Err(DecodeError::UnknownType(unknown)),
-                }
-            }
-        }
-
-        $(impl From<$body> for Frame {
-            fn from(body: $body) -> Self { Self::$name(body) }
-        })*
-    };
-}
-
 frames! {
+    []
     0x01 Register(Register),
     0x02 Registered(Registered),
     0x03 Connect(Connect),
@@ -228,37 +193,14 @@ impl From<RefusalCode> for Frame {
 
 /// Bytes of the frame whose header this is, header included.
 pub fn frame_length(header: [u8; HEADER]) -> Result<usize, DecodeError> {
-    let [_, high, low] = header;
-    let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
-    if length > FRAME_MAX {
-        Err(DecodeError::TooLarge(length))
-    } else {
-        Ok(length)
-    }
+    frame::length(header, FRAME_MAX)
 }
 
 impl Frame {
     /// Encodes the frame with its header. Every frame that fits its types fits [`FRAME_MAX`].
     pub fn encode(&self) -> Result<Vec<u8, FRAME_MAX>, EncodeError> {
         let mut buffer = [0; FRAME_MAX];
-        let (header, body) = buffer.split_at_mut(HEADER);
-        let mut writer = Writer::new(body);
-        self.encode_body(&mut writer)?;
-        let used = writer.used();
-        let [high, low] = u16::try_from(used).map_err(|_| EncodeError)?.to_be_bytes();
-        header.copy_from_slice(&[self.code(), high, low]);
-        Vec::from_slice(&buffer[..HEADER + used]).map_err(|_| EncodeError)
-    }
-
-    /// Decodes exactly one frame, header included.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let header = <[u8; HEADER]>::decode(&mut reader)?;
-        let length = frame_length(header)?;
-        let mut body = Reader::new(reader.take(length - HEADER)?);
-        reader.finish()?;
-        let frame = Self::decode_body(header[0], &mut body)?;
-        body.finish()?;
-        Ok(frame)
+        let length = self.seal(&mut buffer)?;
+        Vec::from_slice(&buffer[..length]).map_err(|_| EncodeError)
     }
 }

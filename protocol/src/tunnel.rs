@@ -6,7 +6,10 @@
 
 use heapless::Vec;
 
+pub use crate::frame::HEADER;
+
 use crate::codec::{Bytes, DecodeError, EncodeError, Reader, Wire, Writer, wire_struct};
+use crate::frame::{self, frames};
 use crate::id::ComputerId;
 use crate::outer::Software;
 use crate::refusal::{Refusal, RefusalCode};
@@ -17,8 +20,6 @@ use crate::version::Versions;
 
 /// Largest frame in bytes, header included: the plaintext of one TLS record (RFC 8446, 5.1).
 pub const FRAME_MAX: usize = 16 * 1024;
-/// Type and length.
-pub const HEADER: usize = 3;
 /// Bytes that one `Data` carries at most.
 pub const DATA_MAX: usize = FRAME_MAX - HEADER - 21;
 /// Streams open at once in one tunnel.
@@ -205,44 +206,8 @@ impl<'a> Wire<'a> for Data<'a> {
     }
 }
 
-macro_rules! frames {
-    ($($code:literal $name:ident($body:ty),)*) => {
-        /// Any tunnel frame.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::large_enum_variant, reason = "frames are decoded without allocation")]
-        pub enum Frame<'a> {
-            $($name($body),)*
-        }
-
-        impl<'a> Frame<'a> {
-            /// The frame's name, for logs and errors.
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => stringify!($name),)* }
-            }
-
-            fn code(&self) -> u8 {
-                match self { $(Self::$name(_) => $code,)* }
-            }
-
-            fn encode_body(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-                match self { $(Self::$name(body) => body.encode(writer),)* }
-            }
-
-            fn decode_body(code: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-                match code {
-                    $($code => <$body>::decode(reader).map(Self::$name),)*
-                    unknown => Err(DecodeError::UnknownType(unknown)),
-                }
-            }
-        }
-
-        $(impl<'a> From<$body> for Frame<'a> {
-            fn from(body: $body) -> Self { Self::$name(body) }
-        })*
-    };
-}
-
 frames! {
+    ['a]
     0x01 Hello(Hello),
     0x02 Challenge(Challenge),
     0x03 Proof(Proof),
@@ -261,40 +226,13 @@ frames! {
 
 /// Bytes of the frame whose header this is, header included.
 pub fn frame_length(header: [u8; HEADER]) -> Result<usize, DecodeError> {
-    let [_, high, low] = header;
-    let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
-    if length > FRAME_MAX {
-        Err(DecodeError::TooLarge(length))
-    } else {
-        Ok(length)
-    }
+    frame::length(header, FRAME_MAX)
 }
 
-impl<'a> Frame<'a> {
+impl Frame<'_> {
     /// Encodes the frame with its header into `buffer` (of [`FRAME_MAX`] bytes, to be safe)
     /// and returns its length.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let end = buffer.len().min(FRAME_MAX);
-        let (header, body) = buffer[..end]
-            .split_at_mut_checked(HEADER)
-            .ok_or(EncodeError)?;
-        let mut writer = Writer::new(body);
-        self.encode_body(&mut writer)?;
-        let used = writer.used();
-        let [high, low] = u16::try_from(used).map_err(|_| EncodeError)?.to_be_bytes();
-        header.copy_from_slice(&[self.code(), high, low]);
-        Ok(HEADER + used)
-    }
-
-    /// Decodes exactly one frame, header included.
-    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let header = <[u8; HEADER]>::decode(&mut reader)?;
-        let length = frame_length(header)?;
-        let mut body = Reader::new(reader.take(length - HEADER)?);
-        reader.finish()?;
-        let frame = Self::decode_body(header[0], &mut body)?;
-        body.finish()?;
-        Ok(frame)
+        self.seal(buffer)
     }
 }
