@@ -253,7 +253,7 @@ pub const WIDE_FACTOR: u32 = 4;
 /// Invites and probes that wait until a link has written what came before.
 pub const LINK_QUEUE_LEN: usize = 16;
 
-/// Frames of one host: how many a second, and how many at once. Pings and declines are few.
+/// Frames that a host sends unasked: how many a second, and how many at once. Pings are few.
 pub const LINK_FRAMES: (u32, u32) = (20, 200);
 
 /// Intervals without a frame after which a link has ended.

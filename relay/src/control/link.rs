@@ -165,7 +165,8 @@ impl Link {
         let frame = frame.map_err(End::of_receive)?;
         let now = Instant::now();
         self.silent_at = now + silence(self.shared.settings.ping_interval);
-        if !self.pace.allows_one_more(now) {
+        let is_answer = matches!(frame, Frame::Pong(_) | Frame::Decline(_));
+        if !self.pace.allows(is_answer, now) {
             return Err(End::Flood);
         }
         match frame {
@@ -212,6 +213,7 @@ impl Link {
     }
 
     async fn handle_order(&mut self, order: Order) -> Result<(), End> {
+        self.pace.expect_answer();
         let frame = match order {
             Order::Invite(invite) => {
                 self.shared.counters.count_invited();
@@ -306,19 +308,36 @@ fn silence(ping_interval: Duration) -> Duration {
     ping_interval * limits::SILENT_INTERVALS
 }
 
-/// How many frames a host may send.
+/// How many frames a host may send of its own accord.
+///
+/// What answers an invite or a probe is free: else strangers who call a host faster than
+/// [`limits::LINK_FRAMES`] would make its honest answers look like a flood, and so cut it off.
 #[derive(Debug)]
 struct Pace {
     /// When the frames so far are forgiven.
     forgiven_at: Instant,
+    /// Answers that the board has asked for, and that have not come.
+    owed: u32,
 }
 
 impl Pace {
     fn new(now: Instant) -> Self {
-        Self { forgiven_at: now }
+        Self {
+            forgiven_at: now,
+            owed: 0,
+        }
     }
 
-    fn allows_one_more(&mut self, now: Instant) -> bool {
+    fn expect_answer(&mut self) {
+        self.owed = self.owed.saturating_add(1);
+    }
+
+    /// Whether one more frame is fine.
+    fn allows(&mut self, is_answer: bool, now: Instant) -> bool {
+        if is_answer && let Some(owed) = self.owed.checked_sub(1) {
+            self.owed = owed;
+            return true;
+        }
         let (per_second, at_once) = limits::LINK_FRAMES;
         let each = Duration::from_secs(1) / per_second;
         self.forgiven_at = self.forgiven_at.max(now) + each;
@@ -336,12 +355,24 @@ mod tests {
         let (per_second, at_once) = limits::LINK_FRAMES;
         let mut pace = Pace::new(now);
 
-        assert!((0..at_once).all(|_| pace.allows_one_more(now)));
-        assert!(!pace.allows_one_more(now));
+        assert!((0..at_once).all(|_| pace.allows(false, now)));
+        assert!(!pace.allows(false, now));
 
         let mut pace = Pace::new(now);
         let mut steadily =
             (0..10_000).map(|frame| now + Duration::from_secs(1) / per_second * frame);
-        assert!(steadily.all(|at| pace.allows_one_more(at)));
+        assert!(steadily.all(|at| pace.allows(false, at)));
+    }
+
+    #[test]
+    fn answers_are_free_as_often_as_the_board_asked() {
+        let now = Instant::now();
+        let (_, at_once) = limits::LINK_FRAMES;
+        let mut pace = Pace::new(now);
+        (0..10_000).for_each(|_| pace.expect_answer());
+
+        assert!((0..10_000).all(|_| pace.allows(true, now)));
+        assert!((0..at_once).all(|_| pace.allows(true, now)));
+        assert!(!pace.allows(true, now), "nobody asked for these answers");
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use protocol::outer::{Frame, Ping, Pong};
-use protocol::refusal::RefusalCode;
+use protocol::outer::{Decline, Frame, Ping, Pong};
+use protocol::refusal::{Refusal, RefusalCode};
 use tasuki_relay::config::Bar;
 use tasuki_relay::limits;
 use tokio::io::AsyncWriteExt;
@@ -219,4 +219,25 @@ async fn a_link_that_floods_or_talks_nonsense_ends() {
     let (mut link, _) = board.registered(&Host::new(2, "pc-2")).await;
     link.send(connect("pc-2")).await;
     assert_eq!(link.refused().await, RefusalCode::BadFrame);
+}
+
+/// Strangers must not be able to end a host's link by calling faster than hosts may speak.
+#[tokio::test]
+async fn a_host_that_declines_every_caller_of_a_storm_keeps_its_link() {
+    let board = board(|_| ());
+    let (mut link, _) = board.registered(&Host::new(1, "pc-1")).await;
+    let (_, at_once) = limits::LINK_FRAMES;
+
+    for _ in 0..3 * at_once {
+        let caller = call(&board, "pc-1").await;
+        let ticket = link.invite().await.ticket;
+        link.send(Decline {
+            ticket,
+            refusal: Refusal::new(RefusalCode::HostBusy),
+        })
+        .await;
+        assert_eq!(caller.refused().await, RefusalCode::HostBusy);
+    }
+
+    assert_eq!(board.control.status().links, 1);
 }
