@@ -3,6 +3,7 @@
 //! Owns nothing but the parts and the phase; [`crate::startup`] makes it, [`crate::shutdown`] ends
 //! it, the admin socket and the metrics look at it.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +30,8 @@ pub struct Board {
     pub(crate) descriptors: u64,
     pub(crate) identity: RwLock<Identity>,
     pub(crate) phase: Mutex<Phase>,
+    /// Where metrics are, if anywhere.
+    pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) started: SystemTime,
     pub(crate) started_at: Instant,
 }
@@ -51,6 +54,7 @@ impl Board {
             uptime_s: self.started_at.elapsed().as_secs(),
             drain_rest_s: control.drain_rest_s,
             listen: self.control.addresses().to_vec(),
+            metrics: self.metrics_address,
             hosts: Hosts {
                 online: control.links,
                 limit: limits.hosts,

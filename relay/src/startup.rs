@@ -47,7 +47,6 @@ pub enum StartError {
 pub struct Running {
     pub(crate) board: Arc<Board>,
     pub(crate) tasks: Vec<JoinHandle<()>>,
-    metrics_address: Option<SocketAddr>,
 }
 
 /// Starts a relay on the present tokio runtime; it serves when this returns.
@@ -100,6 +99,7 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
         tls,
         descriptors,
         phase: Mutex::new(Phase::Serving),
+        metrics_address,
         started,
         started_at,
     });
@@ -111,22 +111,13 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
     tasks
         .extend(metrics.map(|listener| tokio::spawn(metrics::serve(listener, Arc::clone(&board)))));
     announce(&board);
-    Ok(Running {
-        board,
-        tasks,
-        metrics_address,
-    })
+    Ok(Running { board, tasks })
 }
 
 impl Running {
     /// Where agents may connect: the real ports, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.board.control.addresses()
-    }
-
-    /// Where metrics are, if anywhere.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
     }
 
     /// The running parts, for status and drain.

@@ -3,157 +3,17 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
-use protocol::file::node::{Lone, NodeFile, PrivateKeyPem};
-use protocol::secret::Secret;
-use protocol::sign::SigningKey;
-use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
-use tasuki_relay::admin::status::{Phase, Status};
+use relay_testkit::{PATIENCE, Site};
+use tasuki_relay::admin::status::Phase;
 use tasuki_relay::limits;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tasuki-relay");
-/// Long enough for a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
-
-/// A folder with all that a relay needs.
-struct Site {
-    directory: tempfile::TempDir,
-}
-
-impl Site {
-    fn new(more: &str) -> Self {
-        let site = Self {
-            directory: tempfile::tempdir().expect("a directory"),
-        };
-        let config = format!(
-            "node_file = \"node.toml\"\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"state\"\n\
-             control_socket = \"run/control.sock\"\nworkers = 2\n{more}"
-        );
-        std::fs::write(site.path("relay.toml"), config).expect("writes");
-        site.write_node(100);
-        site
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Writes a node file whose certificate ends in so many days.
-    fn write_node(&self, days: u32) {
-        let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
-        let names = vec!["board.tasuki".to_owned(), "alpha.board.tasuki".to_owned()];
-        let mut params = CertificateParams::new(names).expect("names");
-        params.not_before = (SystemTime::now() - DAY).into();
-        params.not_after = (SystemTime::now() + DAY * days).into();
-        let certificate = params.self_signed(&key).expect("a certificate");
-        let registrar_key = Secret::new([7; 32]);
-        let node = NodeFile {
-            deployment: "test".into(),
-            generation: 1,
-            name: "alpha".parse().expect("a name"),
-            addresses: vec!["192.0.2.1:443".into()],
-            certificate: certificate.pem(),
-            key: PrivateKeyPem(key.serialize_pem()),
-            registrar: vec![
-                SigningKey::from_seed(&registrar_key)
-                    .expect("a seed")
-                    .public_key(),
-            ],
-            lone: Some(Lone {
-                registrar_key,
-                revoked: Vec::new(),
-            }),
-        };
-        std::fs::write(self.path("node.toml"), node.to_text()).expect("writes");
-    }
-
-    fn start(&self) -> Relay {
-        let told = self.path("notify");
-        if told.exists() {
-            std::fs::remove_file(&told).expect("removes");
-        }
-        let systemd = UnixDatagram::bind(&told).expect("binds");
-        systemd.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let child = Command::new(PROGRAM)
-            .args(["run", "--config"])
-            .arg(self.path("relay.toml"))
-            .env("NOTIFY_SOCKET", told)
-            .env("WATCHDOG_USEC", "1000000")
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let relay = Relay { child, systemd };
-        relay.hear("READY=1");
-        relay
-    }
-
-    /// Asks the relay's own program something.
-    fn ask(&self, command: &[&str]) -> Output {
-        let (name, path) = match command[0] {
-            "run" | "check-config" => ("--config", self.path("relay.toml")),
-            "registrar" if command[1] == "restore" => ("--config", self.path("relay.toml")),
-            _ => ("--socket", self.path("run/control.sock")),
-        };
-        Command::new(PROGRAM)
-            .args(command)
-            .arg(name)
-            .arg(path)
-            .output()
-            .expect("runs")
-    }
-
-    fn status(&self) -> Status {
-        let output = self.ask(&["status", "--json"]);
-        serde_json::from_slice(&output.stdout).expect("a status")
-    }
-}
-
-struct Relay {
-    child: Child,
-    systemd: UnixDatagram,
-}
-
-impl Relay {
-    /// Waits until systemd is told this.
-    fn hear(&self, expected: &str) {
-        let mut buffer = [0; 1_024];
-        loop {
-            let length = self
-                .systemd
-                .recv(&mut buffer)
-                .expect("systemd is told in time");
-            let text = String::from_utf8_lossy(&buffer[..length]);
-            if text.lines().any(|line| line == expected) {
-                return;
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        let status = Command::new("sh")
-            .args(["-c", &kill])
-            .status()
-            .expect("runs");
-        assert!(status.success());
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        self.child.wait().expect("ends").code()
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        // A relay that has ended needs no killing.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn new_site(more: &str) -> Site {
+    Site::new(PROGRAM, more)
 }
 
 fn code(output: &Output) -> Option<i32> {
@@ -164,20 +24,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn scrape(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("connects");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n")
-        .expect("writes");
-    let mut page = String::new();
-    stream.read_to_string(&mut page).expect("reads");
-    page
-}
-
 #[test]
 fn it_tells_systemd_that_it_serves_and_lives_and_stops() {
-    let site = Site::new("metrics_listen = \"none\"\ndrain_deadline = \"1h\"");
+    let site = new_site("drain_deadline = \"1h\"");
     let mut relay = site.start();
 
     let status = site.status();
@@ -200,12 +49,9 @@ fn it_tells_systemd_that_it_serves_and_lives_and_stops() {
 
 #[test]
 fn a_drain_is_told_to_everybody() {
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let metrics = port.expect("a free port").to_string();
-    let site = Site::new(&format!("metrics_listen = \"{metrics}\""));
-    let _relay = site.start();
-    assert!(scrape(&metrics).contains("\ntasuki_serving 1\n"));
+    let site = new_site("");
+    let relay = site.start();
+    assert_eq!(relay.metrics().get("tasuki_serving"), 1.0);
 
     let drain = site.ask(&["drain", "--deadline", "2h"]);
 
@@ -214,9 +60,7 @@ fn a_drain_is_told_to_everybody() {
         "Draining: 0 sessions left, ended after 2 h 0 min at the latest.\n"
     );
     assert_eq!(site.status().phase, Phase::Draining);
-    let page = scrape(&metrics);
-    assert!(page.contains("\ntasuki_serving 0\n"));
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(relay.metrics().get("tasuki_serving"), 0.0);
     let human = text(&site.ask(&["status"]).stdout);
     assert!(human.contains("\nstate           drained\n"), "{human}");
     assert_eq!(code(&site.ask(&["drain", "--deadline", "25h"])), Some(64));
@@ -224,7 +68,7 @@ fn a_drain_is_told_to_everybody() {
 
 #[test]
 fn the_control_socket_is_private_and_bounded() {
-    let site = Site::new("metrics_listen = \"none\"");
+    let site = new_site("");
     let _relay = site.start();
     let socket = site.path("run/control.sock");
     let mode = std::fs::metadata(&socket)
@@ -262,7 +106,7 @@ fn the_control_socket_is_private_and_bounded() {
 
 #[test]
 fn a_second_relay_is_refused_and_a_killed_one_replaced() {
-    let site = Site::new("metrics_listen = \"none\"");
+    let site = new_site("");
     let mut relay = site.start();
 
     let second = site.ask(&["run"]);
@@ -273,7 +117,7 @@ fn a_second_relay_is_refused_and_a_killed_one_replaced() {
     assert!(text(&restore.stderr).contains("stop the relay first"));
     assert_eq!(site.status().phase, Phase::Serving);
 
-    relay.child.kill().expect("kills");
+    relay.kill();
     relay.exit_code();
     assert!(site.path("run/control.sock").exists(), "it was left behind");
     assert_eq!(code(&site.ask(&["status"])), Some(69));
@@ -283,7 +127,7 @@ fn a_second_relay_is_refused_and_a_killed_one_replaced() {
 
 #[test]
 fn a_renewed_certificate_is_taken_and_a_wrong_one_is_not() {
-    let site = Site::new("metrics_listen = \"none\"");
+    let site = new_site("");
     let relay = site.start();
     let days = |site: &Site| site.status().certificate.days_left;
     assert_eq!(days(&site), 99);
@@ -304,7 +148,7 @@ fn a_renewed_certificate_is_taken_and_a_wrong_one_is_not() {
 
 #[test]
 fn every_claim_goes_out_and_in() {
-    let site = Site::new("metrics_listen = \"none\"");
+    let site = new_site("");
     let relay = site.start();
     let export = site.ask(&["registrar", "export"]);
     drop(relay);
@@ -335,7 +179,7 @@ fn every_claim_goes_out_and_in() {
 
 #[test]
 fn a_wrong_configuration_is_told_with_code_64() {
-    let site = Site::new("metrics_listen = \"0.0.0.0:1\"\nworkres = 2");
+    let site = new_site("metrics_listen = \"0.0.0.0:1\"\nworkres = 2");
     for command in ["check-config", "run"] {
         let output = site.ask(&[command]);
         assert_eq!(code(&output), Some(64));
@@ -347,7 +191,7 @@ fn a_wrong_configuration_is_told_with_code_64() {
         assert!(told.contains("line 7: workres: unknown key"), "{told}");
     }
 
-    let good = Site::new("").ask(&["check-config"]);
+    let good = new_site("").ask(&["check-config"]);
     assert_eq!(code(&good), Some(0));
     assert!(text(&good.stdout).ends_with("The configuration is good.\n"));
     assert_eq!(
@@ -360,7 +204,7 @@ fn a_wrong_configuration_is_told_with_code_64() {
 fn an_address_in_use_is_code_69() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = taken.local_addr().expect("an address");
-    let site = Site::new(&format!("metrics_listen = \"{address}\""));
+    let site = new_site(&format!("metrics_listen = \"{address}\""));
 
     let output = site.ask(&["run"]);
 

@@ -22,6 +22,8 @@ pub struct Status {
     /// Seconds until a drain ends what is left.
     pub drain_rest_s: Option<u64>,
     pub listen: Vec<SocketAddr>,
+    /// Where metrics are, if anywhere.
+    pub metrics: Option<SocketAddr>,
     pub hosts: Hosts,
     pub sessions: Sessions,
     pub legs: Legs,

@@ -24,6 +24,8 @@ impl fmt::Display for View<'_> {
         line(out, "state", &state(status))?;
         let listen: Vec<String> = status.listen.iter().map(ToString::to_string).collect();
         line(out, "listening on", &listen.join(", "))?;
+        let metrics = status.metrics.map(|address| address.to_string());
+        line(out, "metrics on", metrics.as_deref().unwrap_or("none"))?;
         let hosts = &status.hosts;
         let known = hosts.known;
         line(

@@ -232,7 +232,7 @@ async fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
         .renew(&after.node.certificate, other_key)
         .unwrap_err();
 
-    board.roots = std::sync::Arc::clone(&after.roots);
+    board.place.roots = std::sync::Arc::clone(&after.roots);
     let _leg = board.leg().await;
     link.send(Ping { number: 1 }).await;
     assert!(

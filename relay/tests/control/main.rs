@@ -4,7 +4,6 @@
 //! plays the agents. The other files are about one behaviour each.
 
 #![expect(
-    clippy::panic,
     clippy::unwrap_used,
     reason = "clippy does not see that all of this file is a test"
 )]

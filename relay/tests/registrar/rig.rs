@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use protocol::claim::SignedClaim;
-use protocol::file::node::{Lone, NodeFile, PrivateKeyPem};
+use protocol::file::node::{Lone, NodeFile, PrivateKeyPem, Setup};
 use protocol::id::{ComputerId, HostKey, PublicKey};
 use protocol::refusal::RefusalCode;
 use protocol::secret::Secret;
@@ -34,6 +34,7 @@ pub(crate) fn node(seed: u8) -> NodeFile {
             registrar_key,
             revoked: Vec::new(),
         }),
+        setup: Setup::default(),
     }
 }
 
