@@ -95,10 +95,9 @@ fn impure_core(file: &File, code: &str) -> Option<&'static str> {
 }
 
 fn nix_outside_its_seam(file: &File, code: &str) -> Option<&'static str> {
-    let seam = file.path.split('/').any(|part| {
-        matches!(part, "sys" | "platform" | "sys.rs" | "platform.rs") || part == "tests"
-    });
-    (!seam && names_crate(code, "nix")).then_some(
+    let seam = |part| matches!(part, "sys" | "platform" | "sys.rs" | "platform.rs");
+    let allowed = is_test(file) || file.path.split('/').any(seam);
+    (!allowed && names_crate(code, "nix")).then_some(
         "nix outside sys/ and platform/: the operating system is reached through one seam with \
          a written contract; add a function there",
     )
@@ -112,8 +111,7 @@ fn unfinished(_: &File, code: &str) -> Option<&'static str> {
 }
 
 fn program_started_elsewhere(file: &File, code: &str) -> Option<&'static str> {
-    let allowed =
-        STARTERS.contains(&file.path.as_str()) || file.path.split('/').any(|part| part == "tests");
+    let allowed = STARTERS.contains(&file.path.as_str()) || is_test(file);
     let starts = names(code, "Command::new") && !names(code, "clap::Command::new");
     (!allowed && starts).then_some(
         "a program is started here: that happens in exec.rs (arguments logged, waits bounded, \
@@ -126,6 +124,12 @@ fn ignored_without_reason(_: &File, code: &str) -> Option<&'static str> {
         "a test ignored without a reason: nobody will know when to bring it back; \
          write #[ignore = \"why\"]",
     )
+}
+
+/// Whether all of this file serves tests only.
+fn is_test(file: &File) -> bool {
+    let mut parts = file.path.split('/');
+    parts.any(|part| matches!(part, "tests" | "testkit"))
 }
 
 /// Whether `code` names the crate itself, rather than something else of the same name.
