@@ -7,7 +7,7 @@ use protocol::board_list::{
     BOARD_LIST_MAX, BOARDS_MAX, Board, BoardList, CertificateSerial, REVOKED_MAX, SignedBoardList,
 };
 use protocol::file::entry::Entry;
-use protocol::file::node::{Lone, NodeFile, PrivateKeyPem};
+use protocol::file::node::{Lone, NodeFile, PrivateKeyPem, Setup};
 use protocol::secret::Secret;
 use protocol::sign::{SigningKey, verify_epoch};
 use protocol::tag::ReturnTag;
@@ -141,7 +141,8 @@ prop_compose! {
         let lone = lone.map(|(registrar_key, revoked)| Lone { registrar_key, revoked });
         let (certificate, key) = texts;
         let key = PrivateKeyPem(key);
-        NodeFile { deployment, generation, name, addresses, certificate, key, registrar, lone }
+        let setup = Setup::default();
+        NodeFile { deployment, generation, name, addresses, certificate, key, registrar, lone, setup }
     }
 }
 

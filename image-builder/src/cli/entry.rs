@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use protocol::file::address::Address;
 use protocol::file::entry::{Entry, FILE_NAME};
 
 use crate::deployment::Deployment;
-use crate::deployment::address::Address;
 use crate::deployment::file;
 use crate::deployment::record::{Record, UpdateAddress};
 

@@ -6,6 +6,7 @@
 mod ca_roll;
 mod deployment_init;
 mod entry;
+mod network;
 mod node_add;
 mod node_file;
 mod node_list;

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use protocol::file::address::Address;
+use protocol::file::network::Network;
 use protocol::id::BoardName;
 
-use crate::deployment::address::Address;
 use crate::deployment::node::{ADDRESSES_MAX, Order};
 
-use super::{Context, node_file};
+use super::{Context, network, node_file};
 
 /// A year.
 pub(super) const DAYS_DEFAULT: u32 = 365;
@@ -19,7 +20,9 @@ pub(super) const DAYS_MAX: i64 = 3650;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
         tasuki node add tokyo-1 --address relay.example.jp:443 --lone\n  \
-        tasuki node add tokyo-1 --address 192.0.2.1:443 --address '[2001:db8::1]:443' --lone")]
+        tasuki node add tokyo-1 --address 192.0.2.1:443 --address '[2001:db8::1]:443' --lone\n  \
+        tasuki node add tokyo-1 --address relay.example.jp:443 --lone \\\n    \
+        --ipv4 '192.0.2.10/24 via 192.0.2.1' --dns 192.0.2.53 --ntp ntp.nict.jp")]
 pub(super) struct Arguments {
     /// The board's name: letters a to z, digits and '-', at most 31
     name: BoardName,
@@ -29,6 +32,11 @@ pub(super) struct Arguments {
     /// The board is its own registrar: the file also holds the registrar's key
     #[arg(long)]
     lone: bool,
+    /// A server of the fleet's registrar; up to five times
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "lone")]
+    fleet: Vec<Address>,
+    #[command(flatten)]
+    network: network::NetworkArguments,
     /// How many days the certificate is good
     #[arg(long, default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=DAYS_MAX))]
     days: u32,
@@ -42,9 +50,12 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
         name,
         addresses,
         lone,
+        fleet,
+        network,
         days,
         out,
     } = arguments;
+    let network = network.change(Network::default())?;
     check_addresses(&addresses)?;
     let mut deployment = context.open()?;
     if deployment
@@ -66,6 +77,8 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
         name: name.clone(),
         addresses,
         lone,
+        network,
+        fleet,
         days,
     };
     let path = node_file::issue_to(out, order, &mut deployment, context)?;

@@ -4,24 +4,27 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use protocol::file::address::Address;
 use protocol::id::BoardName;
 
-use crate::deployment::address::Address;
 use crate::deployment::node::Order;
 
 use super::node_add::{DAYS_DEFAULT, DAYS_MAX, check_addresses};
-use super::{Context, node_file};
+use super::{Context, network, node_file};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
         tasuki node renew tokyo-1\n  \
-        tasuki node renew tokyo-1 --address relay2.example.jp:443")]
+        tasuki node renew tokyo-1 --address relay2.example.jp:443\n  \
+        tasuki node renew tokyo-1 --ipv4 '192.0.2.11/24 via 192.0.2.1'")]
 pub(super) struct Arguments {
     /// The board's name
     name: BoardName,
     /// New addresses in place of the recorded ones; up to four times
     #[arg(long = "address", value_name = "HOST:PORT")]
     addresses: Vec<Address>,
+    #[command(flatten)]
+    network: network::NetworkArguments,
     /// How many days the certificate is good
     #[arg(long, default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=DAYS_MAX))]
     days: u32,
@@ -34,6 +37,7 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     let Arguments {
         name,
         addresses,
+        network,
         days,
         out,
     } = arguments;
@@ -57,6 +61,8 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
             addresses
         },
         lone: node.lone,
+        network: network.change(node.network.clone())?,
+        fleet: node.fleet.clone(),
         days,
     };
     let rolling = record.ca.len() > 1;

@@ -4,7 +4,6 @@
 //! [`certificate`] what is made from it. Every change is complete with the rename of
 //! the record: a program killed before it has changed nothing that counts.
 
-pub mod address;
 pub mod certificate;
 pub mod file;
 pub mod key;

@@ -1,11 +1,12 @@
 //! Gives a board its identity: a key, a certificate, a node file.
 
 use jiff::Timestamp;
-use protocol::file::node::{Lone, NodeFile, PrivateKeyPem};
+use protocol::file::address::Address;
+use protocol::file::network::Network;
+use protocol::file::node::{Lone, NodeFile, PrivateKeyPem, Setup};
 use protocol::id::BoardName;
 use protocol::secret::Secret;
 
-use super::address::Address;
 use super::key::{PrivateKey, Protection};
 use super::record::{Certificate, Node, Time};
 use super::store::{Deployment, Error};
@@ -20,6 +21,9 @@ pub struct Order {
     pub addresses: Vec<Address>,
     /// The board is its own registrar.
     pub lone: bool,
+    pub network: Network,
+    /// Servers of the fleet's registrar.
+    pub fleet: Vec<Address>,
     /// How long the certificate is good.
     pub days: u32,
 }
@@ -62,12 +66,16 @@ pub fn issue(
             Some(node) => {
                 node.addresses.clone_from(&order.addresses);
                 node.lone = order.lone;
+                node.network.clone_from(&order.network);
+                node.fleet.clone_from(&order.fleet);
                 node.certificates.push(certificate);
             }
             None => record.nodes.push(Node {
                 name: order.name.clone(),
                 addresses: order.addresses.clone(),
                 lone: order.lone,
+                network: order.network.clone(),
+                fleet: order.fleet.clone(),
                 certificates: vec![certificate],
             }),
         }
@@ -85,5 +93,11 @@ pub fn issue(
             registrar_key: Secret::new(*key.seed().expose()),
             revoked: record.revoked_serials(now),
         }),
+        setup: Setup {
+            network: order.network,
+            fleet: order.fleet,
+            update: record.update.as_ref().map(|it| it.as_str().to_owned()),
+            deployment_key: Some(record.deployment_key),
+        },
     })
 }

@@ -9,11 +9,12 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use protocol::board_list::CertificateSerial;
+use protocol::file::address::Address;
+use protocol::file::network::Network;
 use protocol::file::reader::{Problems, Table, read};
 use protocol::from_toml_text;
 use protocol::id::{BoardName, PublicKey};
 
-use super::address::Address;
 use super::certificate::Serial;
 
 /// The record's content.
@@ -41,6 +42,9 @@ pub struct Node {
     pub name: BoardName,
     pub addresses: Vec<Address>,
     pub lone: bool,
+    pub network: Network,
+    /// Servers of the fleet's registrar.
+    pub fleet: Vec<Address>,
     /// In the order in which they were issued; never empty.
     pub certificates: Vec<Certificate>,
 }
@@ -140,10 +144,18 @@ impl Node {
 
     fn write_to(&self, text: &mut String) {
         let addresses = list(&self.addresses);
+        let fleet = match self.fleet.as_slice() {
+            [] => String::new(),
+            servers => format!("fleet = {}\n", list(servers)),
+        };
+        let network = match self.network.to_text() {
+            keys if keys.is_empty() => keys,
+            keys => format!("[node.network]\n{keys}"),
+        };
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "\n[[node]]\nname = {}\naddresses = {addresses}\nlone = {}\n",
+            "\n[[node]]\nname = {}\naddresses = {addresses}\nlone = {}\n{fleet}{network}",
             quote(&self.name),
             self.lone
         );
@@ -200,6 +212,8 @@ fn take_node(node: &mut Table<'_>) -> Option<Node> {
     let name = node.required("name");
     let addresses = node.required("addresses");
     let lone = node.required("lone");
+    let fleet = node.optional("fleet").unwrap_or_default();
+    let network = node.table("network", Network::take).unwrap_or_default();
     let certificates = node.tables("certificate", |certificate| {
         let serial = certificate.required("serial");
         let ca = certificate.required("ca");
@@ -219,6 +233,8 @@ fn take_node(node: &mut Table<'_>) -> Option<Node> {
         name: name?,
         addresses: addresses?,
         lone: lone?,
+        network,
+        fleet,
         certificates,
     })
 }
@@ -324,6 +340,11 @@ mod tests {
             name: name.parse().expect("a name"),
             addresses: vec!["relay.example.jp:443".parse().expect("an address")],
             lone: true,
+            network: Network {
+                vlan: (name == "b").then_some(12),
+                ..Network::default()
+            },
+            fleet: Vec::new(),
             certificates,
         };
         Record {

@@ -4,6 +4,7 @@ use std::fs;
 
 use jiff::{Timestamp, ToSpan};
 use protocol::board_list::CertificateSerial;
+use protocol::file::network::Addressing;
 
 use crate::shell::{Shell, text};
 
@@ -39,6 +40,29 @@ fn renewing_raises_the_generation_and_changes_the_key() {
     assert!(new.lone.is_some(), "stays a lone board");
     assert!(accepted(&shell, "tokyo-1.node.toml", "deployment/ca-1.pem"));
     assert_eq!(serials(&shell, 0).len(), 2);
+}
+
+#[test]
+fn a_boards_network_is_remembered_until_it_is_changed() {
+    let shell = Shell::with_deployment();
+    let network = |shell: &Shell| shell.node_file("tokyo-1.node.toml").setup.network;
+    shell.done("node add tokyo-1 --address a:443 --lone --ipv4 192.0.2.10/24 --vlan 12");
+    shell.done("node renew tokyo-1");
+    let remembered = network(&shell);
+    shell.done("node renew tokyo-1 --ipv4 auto --vlan 0 --dns 192.0.2.53");
+    let changed = network(&shell);
+
+    assert_eq!(remembered.ipv4.to_string(), "192.0.2.10/24");
+    assert_eq!(remembered.vlan, Some(12));
+    assert_eq!(changed.ipv4, Addressing::Auto);
+    assert_eq!((changed.vlan, changed.dns.len()), (None, 1));
+    let said = shell.refused("node renew tokyo-1 --ipv4 none --ipv6 none");
+    assert!(said.contains("nobody could reach the board"), "{said}");
+    assert_eq!(
+        network(&shell),
+        changed,
+        "a refused command changes nothing"
+    );
 }
 
 #[test]

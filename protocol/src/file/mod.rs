@@ -2,8 +2,10 @@
 //!
 //! All are TOML. [`reader`] finds every mistake in one go, with key path and line;
 //! [`entry`] is what a stock agent needs to find a deployment, [`node`] what a board needs
-//! to be itself.
+//! to be itself, with its [`network`].
 
+pub mod address;
 pub mod entry;
+pub mod network;
 pub mod node;
 pub mod reader;

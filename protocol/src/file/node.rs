@@ -10,7 +10,12 @@ use crate::from_toml_text;
 use crate::id::{BoardName, PublicKey};
 use crate::secret::Secret;
 
+use super::address::Address;
+use super::network::Network;
 use super::reader::{Problems, Table, read};
+
+/// Most servers of a fleet that a node file names.
+const FLEET_SERVERS_MAX: usize = 5;
 
 /// The file's content.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +35,19 @@ pub struct NodeFile {
     pub registrar: Vec<PublicKey>,
     /// What makes a lone board its own registrar; absent in a fleet.
     pub lone: Option<Lone>,
+    pub setup: Setup,
+}
+
+/// How the board is set up where it stands; everything in it may be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Setup {
+    pub network: Network,
+    /// Servers of the fleet's registrar; none for a lone board.
+    pub fleet: Vec<Address>,
+    /// Where to look for new images, an HTTPS address.
+    pub update: Option<String>,
+    /// Signs new images.
+    pub deployment_key: Option<PublicKey>,
 }
 
 /// The registrar's part of a lone board's node file.
@@ -47,8 +65,10 @@ pub struct PrivateKeyPem(pub String);
 
 impl NodeFile {
     /// Reads a file, or tells every mistake in it.
+    ///
+    /// A byte-order mark, which editors on Windows put in front, does not count.
     pub fn parse(source: &str) -> Result<Self, Problems> {
-        read(source, take)
+        read(source.strip_prefix('\u{feff}').unwrap_or(source), take)
     }
 
     /// Writes the file.
@@ -66,6 +86,25 @@ impl NodeFile {
                 list(&revoked)
             )
         });
+        let update = self
+            .setup
+            .update
+            .as_ref()
+            .map_or_else(String::new, |it| format!("update = {}\n", quote(it)));
+        let deployment_key = self.setup.deployment_key.map_or_else(String::new, |it| {
+            format!("deployment_key = {}\n", quote(&it.to_string()))
+        });
+        let network = match self.setup.network.to_text() {
+            keys if keys.is_empty() => keys,
+            keys => format!("\n[network]\n{keys}"),
+        };
+        let fleet = match self.setup.fleet.as_slice() {
+            [] => String::new(),
+            servers => {
+                let servers: Vec<String> = servers.iter().map(Address::to_string).collect();
+                format!("\n[fleet]\nservers = {}\n", list(&servers))
+            }
+        };
         format!(
             "# Tasuki node file of board {}. SECRET: whoever has it can pretend to be this board.\n\
              format = 1\n\
@@ -76,7 +115,7 @@ impl NodeFile {
              registrar = {}\n\
              certificate = {}\n\
              key = {}\n\
-             {lone}",
+             {update}{deployment_key}{network}{lone}{fleet}",
             self.name,
             quote(&self.deployment),
             self.generation,
@@ -118,6 +157,13 @@ fn take(top: &mut Table<'_>) -> Option<NodeFile> {
             revoked: revoked.into_iter().map(|serial| serial.0).collect(),
         })
     });
+    let setup = take_setup(top);
+    if lone.is_some() && !setup.fleet.is_empty() {
+        top.reject(
+            "fleet",
+            "a lone board has no fleet: leave out this table, or [lone]",
+        );
+    }
     if addresses
         .as_ref()
         .is_some_and(|addresses| !(1..=4).contains(&addresses.len()))
@@ -133,7 +179,38 @@ fn take(top: &mut Table<'_>) -> Option<NodeFile> {
         key: key?,
         registrar: registrar?,
         lone,
+        setup,
     })
+}
+
+fn take_setup(top: &mut Table<'_>) -> Setup {
+    let update: Option<String> = top.optional("update");
+    let deployment_key = top.optional("deployment_key");
+    let network = top.table("network", Network::take).unwrap_or_default();
+    let fleet = top
+        .table("fleet", |fleet| {
+            let servers: Vec<Address> = fleet.required("servers")?;
+            if !(1..=FLEET_SERVERS_MAX).contains(&servers.len()) {
+                fleet.reject(
+                    "servers",
+                    format!("must name 1 to {FLEET_SERVERS_MAX} servers"),
+                );
+            }
+            Some(servers)
+        })
+        .unwrap_or_default();
+    let is_https = |update: &String| {
+        update.starts_with("https://") && update.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if update.as_ref().is_some_and(|update| !is_https(update)) {
+        top.reject("update", "is not an address that begins with https://");
+    }
+    Setup {
+        network,
+        fleet,
+        update,
+        deployment_key,
+    }
 }
 
 /// Refuses files that a later version wrote.

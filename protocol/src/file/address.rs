@@ -1,10 +1,10 @@
-//! Addresses that an operator types: where agents reach a board.
+//! Addresses that an operator types: where agents reach a board, and what the board talks to.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use protocol::from_toml_text;
+use crate::from_toml_text;
 
 /// Longest address that a board list carries, in bytes.
 const ADDRESS_MAX: usize = 96;
@@ -68,9 +68,44 @@ impl FromStr for Address {
     }
 }
 
-from_toml_text!(Address: "an address, as relay.example.jp:443");
+/// A machine without a port: a name or an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    /// The host as it was typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Host {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if text.len() > ADDRESS_MAX {
+            return Err(AddressError::Length);
+        }
+        if text.parse::<IpAddr>().is_ok() || text.split('.').all(is_label) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(AddressError::Host)
+        }
+    }
+}
+
+from_toml_text!(
+    Address: "an address, as relay.example.jp:443",
+    Host: "a name or an address, as ntp.nict.jp or 192.0.2.1",
+);
 
 impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
