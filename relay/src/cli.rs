@@ -144,6 +144,13 @@ fn check_config(path: &ConfigPath) -> anyhow::Result<()> {
         ),
         ("agents dial", config.node.addresses.join(", ")),
         (
+            "network",
+            format!(
+                "IPv4 {}, IPv6 {}",
+                config.node.setup.network.ipv4, config.node.setup.network.ipv6
+            ),
+        ),
+        (
             "certificate",
             format!("valid until {}", date(config.identity.not_after)),
         ),

@@ -87,7 +87,7 @@ fn check_registrar(node: &NodeFile) -> Vec<String> {
     }) = &node.lone
     else {
         return vec![
-            "[lone] is missing: boards of a fleet need a newer version of tasuki-relay".into(),
+            "lone: is missing; boards of a fleet need a newer version of tasuki-relay".into(),
         ];
     };
     let mut mistakes = Vec::new();

@@ -8,12 +8,14 @@ mod file;
 pub mod identity;
 mod value;
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 use protocol::file::node::NodeFile;
+use protocol::file::reader::{Problem, Problems};
 use protocol::refusal::Contact;
 
 use crate::data::DataPath;
@@ -158,21 +160,41 @@ impl Config {
 }
 
 fn read_node(path: &Path, now: SystemTime) -> Result<(NodeFile, Identity), ConfigError> {
-    let in_file = |message: String| format!("{}: {message}", path.display());
-    let source = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError(vec![in_file(error.to_string())]))?;
-    let node = NodeFile::parse(&source).map_err(|problems| {
-        ConfigError(
-            problems
-                .0
-                .iter()
-                .map(|problem| in_file(problem.to_string()))
-                .collect(),
-        )
-    })?;
+    let in_file = |message: &dyn Display| format!("{}: {message}", path.display());
+    let source =
+        std::fs::read_to_string(path).map_err(|error| ConfigError(vec![in_file(&error)]))?;
+    check_node(&source, now).map_err(|problems| {
+        ConfigError(problems.0.iter().map(|problem| in_file(problem)).collect())
+    })
+}
+
+/// Checks the text of a node file: what is written in it, and that it makes a board.
+///
+/// # Errors
+/// Every mistake, with line and key path.
+pub fn check_node(source: &str, now: SystemTime) -> Result<(NodeFile, Identity), Problems> {
+    let node = NodeFile::parse(source)?;
     match identity::check(&node, now) {
         Ok(identity) => Ok((node, identity)),
-        Err(mistakes) => Err(ConfigError(mistakes.into_iter().map(in_file).collect())),
+        Err(mistakes) => {
+            let problems = mistakes.iter().map(|mistake| place(source, mistake));
+            Err(Problems(problems.collect()))
+        }
+    }
+}
+
+/// Finds the line of a mistake that begins with its key path.
+fn place(source: &str, mistake: &str) -> Problem {
+    let (path, message) = mistake.split_once(": ").unwrap_or(("", mistake));
+    let key = path.rsplit('.').next().unwrap_or_default();
+    let names_key = |line: &str| {
+        let rest = line.trim_start().strip_prefix(key).map(str::trim_start);
+        rest.is_some_and(|rest| rest.starts_with('='))
+    };
+    Problem {
+        line: source.lines().position(names_key).unwrap_or(0) + 1,
+        path: path.to_owned(),
+        message: message.to_owned(),
     }
 }
 

@@ -70,7 +70,7 @@ impl Deployment {
         config.map_err(|ConfigError(mistakes)| mistakes)
     }
 
-    /// What is wrong with the node file, without its path.
+    /// What is wrong with the node file, without its path and the lines in it.
     fn node_mistakes(&self, change: impl FnOnce(String) -> String) -> Vec<String> {
         self.write(change);
         let path = format!("{}: ", self.directory.path().join("node.toml").display());
@@ -78,6 +78,10 @@ impl Deployment {
         mistakes
             .into_iter()
             .map(|mistake| mistake.replace(&path, ""))
+            .map(|mistake| match mistake.split_once(": ") {
+                Some((line, rest)) if line.starts_with("line ") => rest.to_owned(),
+                _ => panic!("no line in: {mistake}"),
+            })
             .collect()
     }
 }
@@ -244,10 +248,25 @@ fn a_node_file_must_fit_together() {
     }
     let fleet =
         deployment.node_mistakes(|node| node.split("[lone]").next().unwrap_or("").to_owned());
-    assert!(fleet[0].starts_with("[lone] is missing"), "{fleet:?}");
+    assert!(fleet[0].starts_with("lone: is missing"), "{fleet:?}");
 
     deployment.write(|node| node.replace(&deployment.ca, ""));
     assert!(deployment.parse("").is_ok(), "the CA may stay out");
+}
+
+#[test]
+fn a_mistake_of_the_identity_is_told_with_its_line() {
+    let deployment = Deployment::new();
+    let other = BASE64.encode(&[8; 32]);
+    deployment.write(|node| node.replace(&BASE64.encode(&[7; 32]), &other));
+    let path = deployment.directory.path().join("node.toml");
+    let text = std::fs::read_to_string(path).expect("reads");
+    let at = text.lines().position(|line| line.contains(&other));
+
+    let told = deployment.parse("").expect_err("is wrong");
+
+    let place = format!(": line {}: lone.registrar_key: ", at.expect("is there") + 1);
+    assert!(told[0].contains(&place), "{told:?}");
 }
 
 #[test]
