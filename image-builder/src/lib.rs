@@ -1,7 +1,12 @@
 //! Everything an operator types at a workstation: the program `tasuki`.
 //!
-//! [`cli`] has one file a command; [`deployment`] is what they all work on. Nothing here
-//! sends anything over a network: an operator carries the files that it writes.
+//! [`cli`] has one file a command. [`deployment`] is what the commands for boards and agents work
+//! on; [`board`], [`root`] and what follows in `docs/IMAGE.md` make images. Nothing here
+//! sends anything over a network: an operator carries the files that it writes, and apt fetches
+//! the packages.
 
+pub mod board;
 pub mod cli;
 pub mod deployment;
+pub mod exec;
+pub mod root;
