@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use crate::admin::status::{Bytes, Certificate, Hosts, Legs, Phase, Process, Sessions, Status};
+use crate::admin::status::{
+    Bytes, Certificate, Hosts, Legs, Phase, Process, Sandbox, Sessions, Status,
+};
 use crate::config::{Config, Identity};
 use crate::control::Control;
 use crate::data::{DataPlane, EndReason};
@@ -30,6 +32,8 @@ pub struct Board {
     pub(crate) descriptors: u64,
     pub(crate) identity: RwLock<Identity>,
     pub(crate) phase: Mutex<Phase>,
+    /// What holds this process.
+    pub(crate) sandbox: Sandbox,
     /// Where metrics are, if anywhere.
     pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) started: SystemTime,
@@ -87,6 +91,7 @@ impl Board {
             warnings: self.warnings(registrar.trouble.as_deref(), control.accept_paused),
             registrar,
             process: self.process(),
+            sandbox: self.sandbox.clone(),
         }
     }
 
@@ -188,6 +193,9 @@ impl Board {
         warnings.extend(trouble.map(|trouble| {
             format!("no new computer IDs: {trouble}; known hosts are not affected")
         }));
+        if !self.sandbox.enabled {
+            warnings.push("the sandbox is off: take sandbox = false out of relay.toml".to_owned());
+        }
         if accept_paused {
             warnings
                 .push("no new connections: descriptors are short; raise LimitNOFILE".to_owned());

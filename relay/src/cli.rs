@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::admin::client;
 use crate::board::date;
 use crate::config::{self, Config, ConfigError, Span};
+use crate::confinement::ConfinementError;
 use crate::registrar::{self, Registrar, RegistrarError};
 use crate::startup::StartError;
 use crate::{data, limits};
@@ -113,9 +114,11 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         CONFIG
     } else if let Some(error) = error.downcast_ref::<StartError>() {
         match error {
-            StartError::Data(data::StartError::Worker(_)) => SOFTWARE,
+            StartError::Data(data::StartError::Worker(_))
+            | StartError::Confinement(ConfinementError::Sandbox(_)) => SOFTWARE,
             StartError::Data(data::StartError::NoWorkers | data::StartError::Budget(_))
-            | StartError::Tls(_) => CONFIG,
+            | StartError::Tls(_)
+            | StartError::Confinement(_) => CONFIG,
             StartError::Registrar(_)
             | StartError::Listen(_)
             | StartError::ListenMetrics(_, _)

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod confinement;
 pub mod control;
 pub mod data;
 pub mod limits;

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
 fn run(path: &ConfigPath) -> anyhow::Result<()> {
     let config = Config::load(&path.config, SystemTime::now())?;
     logging::start()?;
+    let prepared = startup::prepare(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("control")
         .enable_all()
@@ -40,7 +41,7 @@ fn run(path: &ConfigPath) -> anyhow::Result<()> {
         .context("cannot start the control plane's threads")?;
     runtime.block_on(async {
         let signals = Signals::take().context("cannot take signals")?;
-        let running = startup::run(config).await?;
+        let running = startup::run(prepared)?;
         shutdown::serve_until_signal(running, signals).await;
         Ok(())
     })

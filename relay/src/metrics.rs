@@ -129,6 +129,18 @@ fn write_board(page: &mut Page, board: &Board, status: &Status) {
         "Serial of the board list.",
         list,
     );
+    let held = [
+        ("seccomp", u64::from(status.sandbox.seccomp)),
+        ("landlock", u64::from(status.sandbox.landlock.is_some())),
+    ];
+    page.family(
+        "tasuki_sandbox",
+        "gauge",
+        "1 where the kernel confines the relay by it.",
+    );
+    for (by, holds) in held {
+        page.sample("tasuki_sandbox", &[("by", by)], holds);
+    }
     let process = &status.process;
     if let Some(bytes) = process.memory_bytes {
         page.gauge("process_resident_memory_bytes", "Resident memory.", bytes);

@@ -1,24 +1,26 @@
 //! The order in which a relay comes to life.
 //!
-//! Descriptors, data plane, registrar, TLS, control plane, admin socket, metrics; then systemd is
-//! told. Nothing is told to be ready before it is. Read next: [`crate::board`] for what runs.
+//! First what needs more rights than serving does: ports, registrar, admin socket. Then the relay
+//! confines itself, and only then threads start: data plane, control plane, metrics; systemd is
+//! told last. Read next: [`crate::confinement`] for what is given up, [`crate::board`] for what
+//! runs.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Instant, SystemTime};
 
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::admin::server::AdminSocket;
-use crate::admin::status::Phase;
+use crate::admin::status::{Phase, Sandbox};
 use crate::board::{Board, date};
 use crate::config::Config;
+use crate::confinement::{self, ConfinementError};
 use crate::control::{self, Control};
 use crate::data::{self, DataPlane};
 use crate::registrar::{self, Registrar, RegistrarError};
@@ -32,6 +34,8 @@ pub enum StartError {
     Data(#[from] data::StartError),
     #[error(transparent)]
     Registrar(#[from] RegistrarError),
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("cannot listen for agents")]
@@ -49,46 +53,91 @@ pub struct Running {
     pub(crate) tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts a relay on the present tokio runtime; it serves when this returns.
+/// A relay that has everything which a confined process cannot get any more.
+#[derive(Debug)]
+pub struct Prepared {
+    config: Config,
+    descriptors: u64,
+    listeners: Vec<TcpListener>,
+    metrics: Option<TcpListener>,
+    registrar: Registrar,
+    admin: AdminSocket,
+    sandbox: Sandbox,
+    started: (SystemTime, Instant),
+}
+
+/// Binds and opens what serving needs, then gives up the right to do so. Called before any thread
+/// starts, because each thread has its own rights and inherits those of the one that starts it.
 ///
 /// # Errors
-/// What could not be had.
-pub async fn run(config: Config) -> Result<Running, StartError> {
-    let (started, started_at) = (SystemTime::now(), Instant::now());
+/// What could not be had, or could not be given up.
+pub fn prepare(config: Config) -> Result<Prepared, StartError> {
+    let started = (SystemTime::now(), Instant::now());
     let descriptors = sys::process::raise_descriptor_limit().unwrap_or_else(|error| {
         warn!(%error, "Cannot raise the limit of open descriptors");
         1_024
     });
-    let (ended, ends) = control::session_ends(config.limits.sessions);
-    let data = DataPlane::start(data_settings(&config), move |end| ended.send(end))?;
-    let data = Arc::new(data);
+    let listeners = sys::listener::listen_all(&config.listen).map_err(StartError::Listen)?;
+    let metrics = config.metrics_listen.map(|address| {
+        sys::listener::listen(address).map_err(|error| StartError::ListenMetrics(address, error))
+    });
+    let metrics = metrics.transpose()?;
+    confinement::leave_root(&config)?;
     let settings = registrar::Settings {
         claims_per_range: config.limits.claims_per_range,
         not_before: config.identity.not_before,
     };
-    let registrar = Registrar::open(&config.state_dir, &config.node, settings, started)?;
-    let registrar = Arc::new(registrar);
+    let registrar = Registrar::open(&config.state_dir, &config.node, settings, started.0)?;
+    let admin = AdminSocket::bind(&config.control_socket)
+        .map_err(|error| StartError::ControlSocket(config.control_socket.clone(), error))?;
+    let sandbox = confinement::confine(&config)?;
+    Ok(Prepared {
+        config,
+        descriptors,
+        listeners,
+        metrics,
+        registrar,
+        admin,
+        sandbox,
+        started,
+    })
+}
+
+/// Starts a relay on the present tokio runtime; it serves when this returns.
+///
+/// # Errors
+/// What could not be had.
+pub fn run(prepared: Prepared) -> Result<Running, StartError> {
+    let Prepared {
+        config,
+        descriptors,
+        admin,
+        ..
+    } = prepared;
+    let (started, started_at) = prepared.started;
+    let (ended, ends) = control::session_ends(config.limits.sessions);
+    let data = DataPlane::start(data_settings(&config), move |end| ended.send(end))?;
+    let data = Arc::new(data);
+    let registrar = Arc::new(prepared.registrar);
     let tls = OuterTls::new(&config.node.certificate, &config.node.key)?;
     let control = Control::start(
         control_settings(&config, descriptors),
+        prepared.listeners,
         tls.clone(),
         Arc::clone(&registrar),
         Arc::clone(&data),
         ends,
     )
     .map_err(StartError::Listen)?;
-    let admin = AdminSocket::bind(&config.control_socket)
-        .map_err(|error| StartError::ControlSocket(config.control_socket.clone(), error))?;
-    let metrics = match config.metrics_listen {
-        None => None,
-        Some(address) => {
-            let bound = TcpListener::bind(address).await;
-            Some(bound.map_err(|error| StartError::ListenMetrics(address, error))?)
-        }
-    };
-    let metrics_address = metrics
+    let metrics_address = prepared
+        .metrics
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
+    let metrics = prepared
+        .metrics
+        .map(tokio::net::TcpListener::from_std)
+        .transpose()
+        .map_err(StartError::Listen)?;
 
     let board = Arc::new(Board {
         identity: RwLock::new(config.identity.clone()),
@@ -100,6 +149,7 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
         descriptors,
         phase: Mutex::new(Phase::Serving),
         metrics_address,
+        sandbox: prepared.sandbox,
         started,
         started_at,
     });
@@ -138,7 +188,6 @@ fn data_settings(config: &Config) -> data::Settings {
 
 fn control_settings(config: &Config, descriptors: u64) -> control::Settings {
     control::Settings {
-        listen: config.listen.clone(),
         bars: config.bars.clone(),
         sessions_max: config.limits.sessions,
         links_max: config.limits.hosts,

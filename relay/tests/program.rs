@@ -185,10 +185,10 @@ fn a_wrong_configuration_is_told_with_code_64() {
         assert_eq!(code(&output), Some(64));
         let told = text(&output.stderr);
         assert!(
-            told.contains("line 6: metrics_listen: must be a loopback address"),
+            told.contains("line 7: metrics_listen: must be a loopback address"),
             "{told}"
         );
-        assert!(told.contains("line 7: workres: unknown key"), "{told}");
+        assert!(told.contains("line 8: workres: unknown key"), "{told}");
     }
 
     let good = new_site("").ask(&["check-config"]);

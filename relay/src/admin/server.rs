@@ -6,15 +6,16 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{Answer, Request};
 use crate::board::Board;
@@ -24,8 +25,11 @@ use crate::limits;
 #[derive(Debug)]
 pub struct AdminSocket {
     listener: UnixListener,
-    path: PathBuf,
+    file: SocketFile,
 }
+
+#[derive(Debug)]
+struct SocketFile(PathBuf);
 
 impl AdminSocket {
     /// Binds the socket for this user only. A file that a dead relay left behind is replaced.
@@ -48,23 +52,35 @@ impl AdminSocket {
             Ok(()) | Err(_) => {}
         }
         let listener = UnixListener::bind(&unready)?;
+        listener.set_nonblocking(true)?;
         std::fs::set_permissions(&unready, Permissions::from_mode(0o600))?;
         std::fs::rename(&unready, path)?;
         Ok(Self {
             listener,
-            path: path.to_owned(),
+            file: SocketFile(path.to_owned()),
         })
     }
 
     /// Answers until it is dropped.
     pub async fn serve(self, board: Arc<Board>) {
+        let Self {
+            listener,
+            file: _file,
+        } = self;
+        let listener = match tokio::net::UnixListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                error!(%error, "No operator can be heard");
+                return;
+            }
+        };
         let places = Arc::new(Semaphore::new(limits::OPERATOR_CONNECTIONS));
         loop {
             // INVARIANT: nobody closes the semaphore.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            let stream = match self.listener.accept().await {
+            let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     warn!(%error, "Cannot accept an operator's connection");
@@ -83,11 +99,11 @@ impl AdminSocket {
     }
 }
 
-impl Drop for AdminSocket {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         // A newer relay may have put its own file there; it only makes that one unreachable, and
         // two relays on one socket do not happen: the second refuses to start.
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
             debug!(%error, "Admin socket was gone already");
         }
     }

@@ -35,6 +35,7 @@ pub struct Status {
     pub certificate: Certificate,
     pub registrar: RegistrarStatus,
     pub process: Process,
+    pub sandbox: Sandbox,
     /// What needs somebody's attention; empty when all is well.
     pub warnings: Vec<String>,
 }
@@ -99,6 +100,19 @@ pub struct Certificate {
     pub expires: String,
     /// 0 when it has expired.
     pub days_left: u64,
+}
+
+/// What holds the relay's process if somebody breaks into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Whom it runs as.
+    pub user: String,
+    /// Off only when the configuration says so.
+    pub enabled: bool,
+    /// A filter lets through the system calls of a relay and no other.
+    pub seccomp: bool,
+    /// Version of Landlock that guards files, ports and signals; none in a kernel without it.
+    pub landlock: Option<u32>,
 }
 
 /// The relay's process.

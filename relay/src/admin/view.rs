@@ -70,6 +70,7 @@ impl fmt::Display for View<'_> {
         )?;
         line(out, "registrar", &registrar(status))?;
         line(out, "process", &process(status))?;
+        line(out, "sandbox", &sandbox(status))?;
         status
             .warnings
             .iter()
@@ -104,6 +105,23 @@ fn registrar(status: &Status) -> String {
     format!(
         "{store}, {} names given up, board list {}",
         registrar.resting, registrar.board_list_serial
+    )
+}
+
+fn sandbox(status: &Status) -> String {
+    let sandbox = &status.sandbox;
+    let seccomp = if sandbox.seccomp {
+        "seccomp"
+    } else {
+        "no seccomp"
+    };
+    let landlock = sandbox.landlock.map_or_else(
+        || "no Landlock".to_owned(),
+        |version| format!("Landlock {version}"),
+    );
+    format!(
+        "user {}, no capabilities, {seccomp}, {landlock}",
+        sandbox.user
     )
 }
 

@@ -19,6 +19,8 @@ use crate::limits;
 /// What was typed, checked key by key.
 pub(super) struct RelayFile {
     listen: Vec<SocketAddr>,
+    user: Option<String>,
+    sandbox: bool,
     state_dir: PathBuf,
     control_socket: PathBuf,
     metrics_listen: Option<SocketAddr>,
@@ -53,6 +55,8 @@ impl RelayFile {
             node_file,
             identity,
             listen: self.listen,
+            user: self.user,
+            sandbox: self.sandbox,
             state_dir: directory.join(self.state_dir),
             control_socket: directory.join(self.control_socket),
             metrics_listen: self.metrics_listen,
@@ -68,6 +72,8 @@ impl RelayFile {
 
 fn take(top: &mut Table<'_>) -> Option<RelayFile> {
     let listen = take_listen(top);
+    let user = top.optional("user");
+    let sandbox = top.optional("sandbox").unwrap_or(true);
     let state_dir = top
         .optional("state_dir")
         .unwrap_or_else(|| "/var/lib/tasuki-relay".into());
@@ -86,6 +92,8 @@ fn take(top: &mut Table<'_>) -> Option<RelayFile> {
     let bars = take_bars(top);
     Some(RelayFile {
         listen,
+        user,
+        sandbox,
         state_dir,
         control_socket,
         metrics_listen,

@@ -36,6 +36,10 @@ pub struct Config {
     /// What the board's certificate says.
     pub identity: Identity,
     pub listen: Vec<SocketAddr>,
+    /// Whom a relay that is started as root becomes.
+    pub user: Option<String>,
+    /// Off, all system calls and files that the user may use are open to the process.
+    pub sandbox: bool,
     /// Claims and serial numbers.
     pub state_dir: PathBuf,
     /// Unix socket for `status`, `drain` and `registrar export`.

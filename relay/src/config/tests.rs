@@ -91,6 +91,7 @@ fn everything_but_the_node_file_has_a_default() {
     let config = Deployment::new().parse("").expect("is good");
 
     assert_eq!(config.node.name.as_str(), "alpha");
+    assert_eq!((config.user.as_deref(), config.sandbox), (None, true));
     assert_eq!(config.listen, ["[::]:443".parse().expect("an address")]);
     assert_eq!(
         config.metrics_listen,

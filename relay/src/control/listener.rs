@@ -14,21 +14,7 @@ use tracing::{error, warn};
 
 use super::arrival;
 use super::shared::{Entry, Shared, Unproven, stopped};
-use crate::{limits, sys};
-
-/// Binds every address, or none.
-///
-/// # Errors
-/// One of them cannot be bound.
-pub(super) fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
-    addresses
-        .iter()
-        .map(|address| {
-            let listener = sys::listener::listen(*address).and_then(TcpListener::from_std);
-            listener.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
-        })
-        .collect()
-}
+use crate::limits;
 
 /// Accepts until the relay stops, then gives the connections a moment to say good-bye.
 pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {

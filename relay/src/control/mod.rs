@@ -42,7 +42,6 @@ use shared::{Drain, Shared};
 /// What the control plane is told by the configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    pub listen: Vec<SocketAddr>,
     pub bars: Vec<Bar>,
     /// The same number that the data plane was given.
     pub sessions_max: usize,
@@ -100,7 +99,6 @@ pub struct Status {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: Vec::new(),
             bars: Vec::new(),
             sessions_max: limits::SESSIONS_MAX,
             links_max: limits::HOSTS_MAX,
@@ -128,20 +126,24 @@ impl Default for Timing {
 }
 
 impl Control {
-    /// Binds the listeners and begins to accept. Runs on the tokio runtime that it is called on.
+    /// Begins to accept on `listeners`, which do not block. Runs on the present tokio runtime.
     ///
     /// `ends` is the other half of the sender that the data plane calls ([`session_ends`]).
     ///
     /// # Errors
-    /// An address cannot be bound.
+    /// The runtime does not take a listener.
     pub fn start(
         settings: Settings,
+        listeners: Vec<std::net::TcpListener>,
         tls: OuterTls,
         registrar: Arc<Registrar>,
         data: Arc<DataPlane>,
         ends: EndReceiver,
     ) -> io::Result<Self> {
-        let listeners = listener::bind(&settings.listen)?;
+        let listeners = listeners
+            .into_iter()
+            .map(tokio::net::TcpListener::from_std)
+            .collect::<io::Result<Vec<_>>>()?;
         let addresses = listeners
             .iter()
             .map(tokio::net::TcpListener::local_addr)

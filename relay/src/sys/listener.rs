@@ -36,6 +36,18 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Listens on every address, or on none.
+///
+/// # Errors
+/// One of them cannot be listened on; the text names it.
+pub fn listen_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let named = |address: &SocketAddr| {
+        listen(*address)
+            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+    };
+    addresses.iter().map(named).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};

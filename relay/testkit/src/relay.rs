@@ -32,6 +32,7 @@ impl Relay {
         }
         let systemd = UnixDatagram::bind(&told).unwrap();
         systemd.set_read_timeout(Some(PATIENCE)).unwrap();
+        site.hand_over();
         let log = site.path("relay.log");
         let child = command
             .env("NOTIFY_SOCKET", told)

@@ -1,5 +1,7 @@
 //! A folder with all that a relay needs.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -33,7 +35,8 @@ impl Site {
 
     /// Writes `relay.toml`: what every test needs, then these lines.
     pub fn write_config(&self, more: &str) {
-        let mut config = String::from(
+        let mut config = self.user().to_owned();
+        config.push_str(
             "node_file = \"node.toml\"\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"state\"\n\
              control_socket = \"run/control.sock\"\nworkers = 2\n",
         );
@@ -47,6 +50,31 @@ impl Site {
     pub fn write_node(&self, days: u32) {
         let node = self.deployment.node(DAY * days);
         std::fs::write(self.path("node.toml"), node.to_text()).unwrap();
+    }
+
+    /// Whom the relay becomes: root must say, and nobody else can choose.
+    fn user(&self) -> &str {
+        if self.belongs_to_root() {
+            "user = \"nobody\"\n"
+        } else {
+            "# as whoever runs the test\n"
+        }
+    }
+
+    fn belongs_to_root(&self) -> bool {
+        std::fs::metadata(self.directory.path()).unwrap().uid() == 0
+    }
+
+    /// Gives everything to the user that the relay becomes, as an operator does once.
+    pub(crate) fn hand_over(&self) {
+        if self.belongs_to_root() {
+            let mut chown = Command::new("chown");
+            chown.args(["-R", "nobody:"]).arg(self.directory.path());
+            // The folder stays root's, who can let its own files into it.
+            std::fs::set_permissions(self.directory.path(), Permissions::from_mode(0o755)).unwrap();
+            assert!(chown.status().unwrap().success());
+            std::os::unix::fs::chown(self.directory.path(), Some(0), None).unwrap();
+        }
     }
 
     /// A path in the site's folder.

@@ -13,6 +13,7 @@ use rustls::RootCertStore;
 use tasuki_relay::control::{Control, Settings, session_ends};
 use tasuki_relay::data::{self, DataPlane};
 use tasuki_relay::registrar::{self, Registrar};
+use tasuki_relay::sys;
 use tasuki_relay::tls::OuterTls;
 use tracing_subscriber::EnvFilter;
 
@@ -53,7 +54,6 @@ impl Deployment {
         // Another test of this process has done it before.
         let _ = log.with_test_writer().try_init();
         let mut settings = Settings {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             descriptors: 10_000,
             ..Settings::default()
         };
@@ -75,8 +75,16 @@ impl Deployment {
         let registrar = Arc::new(registrar);
         let tls = OuterTls::new(&self.node.certificate, &self.node.key).unwrap();
         let (shared_registrar, shared_data) = (Arc::clone(&registrar), Arc::clone(&data));
-        let control =
-            Control::start(settings, tls.clone(), shared_registrar, shared_data, ends).unwrap();
+        let listener = sys::listener::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let control = Control::start(
+            settings,
+            vec![listener],
+            tls.clone(),
+            shared_registrar,
+            shared_data,
+            ends,
+        )
+        .unwrap();
         let place = Place::new(control.addresses()[0], Arc::clone(&self.roots));
         Board {
             control,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::exec::Call;
+use crate::sys;
 
 use super::desktop::{Desktop, Screen};
 use super::pattern::{HEIGHT, WIDTH};
@@ -86,6 +87,10 @@ impl Deployment {
             "metrics_listen".to_owned(),
             format!("127.0.0.1:{metrics_port}").into(),
         );
+        if sys::is_root() {
+            // The stage is a folder that nobody but root can enter.
+            settings.insert("user".to_owned(), "root".into());
+        }
         let config = stage.write("relay.toml", &settings.to_string())?;
 
         self.relay(stage, "check-config")

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -119,6 +120,7 @@ impl Lab {
     pub(crate) fn start_relay(&mut self) {
         let config = self.path("relay.toml");
         fs::write(&config, self.relay_toml()).expect("relay.toml is written");
+        self.hand_over();
         let mut command = Command::new(program("tasuki-relay"));
         command.arg("run").arg("--config").arg(&config);
         self.relay = Some(Process::start("tasuki-relay", &self.logs(), &mut command));
@@ -127,14 +129,29 @@ impl Lab {
         });
     }
 
+    /// What is the relay's belongs to the user that it becomes, as an operator sees to once.
+    fn hand_over(&self) {
+        for folder in ["relay", "run"] {
+            fs::create_dir_all(self.path(folder)).expect("a folder of the relay's");
+        }
+        if is_root() {
+            let mut chown = Command::new("chown");
+            chown.args(["-R", "nobody:"]);
+            finish(chown.args(["relay", "run", self.node].map(|name| self.path(name))));
+            let open = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(self.folder.path(), open).expect("our folder");
+        }
+    }
+
     fn relay_toml(&self) -> String {
         format!(
-            "node_file = {:?}\nlisten = [\"{}\"]\nstate_dir = {:?}\ncontrol_socket = {:?}\n\
+            "{}node_file = {:?}\nlisten = [\"{}\"]\nstate_dir = {:?}\ncontrol_socket = {:?}\n\
              metrics_listen = \"none\"\nping_interval = \"1s\"\n{}",
+            if is_root() { "user = \"nobody\"\n" } else { "" },
             self.path(self.node),
             self.listen,
             self.path("relay"),
-            self.path("relay.sock"),
+            self.path("run/relay.sock"),
             self.settings,
         )
     }
@@ -160,7 +177,7 @@ impl Lab {
         command
             .args(arguments)
             .arg("--socket")
-            .arg(self.path("relay.sock"));
+            .arg(self.path("run/relay.sock"));
         finish(&mut command)
     }
 
@@ -180,6 +197,11 @@ impl Lab {
     pub(crate) fn client(&self, name: &str) -> Client {
         Client::new(self, name)
     }
+}
+
+/// A relay that is started as root says whom it becomes.
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// An address on loopback where nobody listens now.
