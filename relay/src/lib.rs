@@ -15,6 +15,8 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod registrar;
+#[cfg(test)]
+mod seeds;
 pub mod shutdown;
 pub mod startup;
 pub mod sys;

@@ -15,6 +15,8 @@ mod reactor;
 pub mod reason;
 mod seats;
 pub mod session;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod sweep;
 mod table;

@@ -1,7 +1,7 @@
 //! Two legs joined: two independent flows that end for one reason.
 //!
 //! Pure: no I/O, no clock, no allocation. [`Session::visit`] is the one loop that drives a session;
-//! the reactor gives it real sockets, the simulation below gives it virtual ones.
+//! the reactor gives it real sockets, `simulation` gives it virtual ones.
 //! Read `flow` first; the words of the protocol between the two are in `docs/SESSION.md`.
 
 use super::flow::{Action, Broken, DataPath, Flow, Stored};
@@ -151,7 +151,3 @@ fn end_reason(direction: Direction, broken: Broken) -> EndReason {
         Broken::UrgentData => EndReason::UrgentData,
     }
 }
-
-#[cfg(test)]
-#[path = "session_simulation.rs"]
-mod simulation;
