@@ -5,8 +5,14 @@
 //! sends anything over a network: an operator carries the files that it writes, and apt fetches
 //! the packages.
 
+pub mod assemble;
 pub mod board;
+pub mod boot;
 pub mod cli;
 pub mod deployment;
+pub mod disk;
 pub mod exec;
+pub mod identity;
+pub mod initramfs;
 pub mod root;
+pub mod verity;

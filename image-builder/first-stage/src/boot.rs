@@ -90,7 +90,7 @@ fn load_modules(log: &mut Log) -> Result<usize, BootError> {
         match module.and_then(|module| sys::load_module(&module)) {
             Ok(()) => loaded += 1,
             // What cannot do without this module says so better than this could.
-            Err(error) => log.failure(format_args!("module {name} does not load: {error}")),
+            Err(error) => log.notice(format_args!("module {name} does not load: {error}")),
         }
     }
     Ok(loaded)
