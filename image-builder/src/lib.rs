@@ -1,7 +1,7 @@
 //! Everything an operator types at a workstation: the program `tasuki`.
 //!
 //! [`cli`] has one file a command. [`deployment`] is what the commands for boards and agents work
-//! on; [`board`], [`root`] and what follows in `docs/IMAGE.md` make images. Nothing here
+//! on; [`board`], [`package`], [`root`] and what follows in `docs/IMAGE.md` make images. Nothing here
 //! sends anything over a network: an operator carries the files that it writes, and apt fetches
 //! the packages.
 
@@ -14,5 +14,7 @@ pub mod disk;
 pub mod exec;
 pub mod identity;
 pub mod initramfs;
+pub mod package;
+pub mod progress;
 pub mod root;
 pub mod verity;
