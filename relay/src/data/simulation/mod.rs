@@ -13,6 +13,7 @@ use super::leg::{Direction, Leg};
 use super::reason::EndReason;
 use super::session::{LegEvent, Session, Visit};
 use crate::limits;
+use socket::URGENT;
 use step::{Change, STEP, Step};
 use world::World;
 
@@ -133,12 +134,15 @@ impl Play {
             if let Some((leg, change)) = self.world.meanwhile.pop_front() {
                 change.apply(self.world.socket(leg));
             }
-            self.tell(Leg::Client, u8::MAX);
-            self.tell(Leg::Host, u8::MAX);
-            let mut visits = 0;
-            while self.visit(copy_max) == Visit::More {
-                visits += 1;
-                assert!(visits < 1 << 16, "the session works without end");
+            // Urgent data last: the core has to survive what a splice says about it.
+            for mask in [!URGENT, URGENT] {
+                self.tell(Leg::Client, mask);
+                self.tell(Leg::Host, mask);
+                let mut visits = 0;
+                while self.visit(copy_max) == Visit::More {
+                    visits += 1;
+                    assert!(visits < 1 << 16, "the session works without end");
+                }
             }
             if !self.is_restless() {
                 break;

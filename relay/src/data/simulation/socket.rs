@@ -8,6 +8,9 @@ use std::ops::Range;
 use super::super::session::LegEvent;
 use crate::sys::{Fault, Outcome};
 
+/// The bit of urgent data in [`Socket::tell`].
+pub(super) const URGENT: u8 = 8;
+
 #[derive(Debug, Default)]
 pub(super) struct Socket {
     /// What the peer has sent and the relay has not read.
@@ -93,7 +96,7 @@ impl Socket {
             readable: take(&mut self.pending.readable, 1),
             writable: take(&mut self.pending.writable, 2),
             hangup: take(&mut self.pending.hangup, 4),
-            urgent: take(&mut self.pending.urgent, 8),
+            urgent: take(&mut self.pending.urgent, URGENT),
             fault: self.fault.take_if(|_| mask & 16 != 0),
         }
     }

@@ -11,7 +11,7 @@ pub(super) const STEP: usize = 4;
 
 /// Steps whose first byte is at least this one may end a session.
 #[cfg(test)]
-pub(super) const FIRST_THAT_ENDS: u8 = 248;
+pub(super) const FIRST_THAT_ENDS: u8 = 244;
 
 const FAULTS: [Fault; 4] = [Fault::Reset, Fault::Timeout, Fault::Io, Fault::Resource];
 
@@ -82,9 +82,9 @@ impl Step {
                 readable: low & 1 != 0,
                 writable: low & 2 != 0,
             },
-            234..=241 => Self::Upset(Outcome::Progress(0)),
-            242..=247 => peer(Change::Shuts),
-            248..=249 => peer(Change::Sends {
+            234..=237 => Self::Upset(Outcome::Progress(0)),
+            238..=243 => peer(Change::Shuts),
+            244..=249 => peer(Change::Sends {
                 bytes,
                 urgent: true,
             }),
