@@ -1,0 +1,145 @@
+//! The operating system: the only module that names nix.
+//!
+//! [`System`] is a board, or a folder that looks like one: then nothing is mounted or set, and
+//! everything else is the same. Each function says which manual page has its rules.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::ifaddrs::getifaddrs;
+use nix::mount::{MsFlags, mount, umount};
+use nix::net::if_::InterfaceFlags;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_settime};
+use nix::unistd::{sethostname, syncfs};
+
+/// A board, or a folder that stands for one.
+#[derive(Debug, Clone)]
+pub struct System {
+    root: PathBuf,
+}
+
+impl System {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// A path of the board.
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    fn is_real(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// Lets `change` write to a file system that is mounted read-only; afterwards everything is on
+    /// the disk and the file system is read-only again (mount(2), syncfs(2)).
+    ///
+    /// # Errors
+    /// The file system cannot be written to, or `change` fails.
+    pub fn writable<T>(
+        &self,
+        mount_point: &Path,
+        change: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        if !self.is_real() {
+            return change();
+        }
+        remount(mount_point, MsFlags::empty())?;
+        let done = change();
+        let synced = fs::File::open(mount_point).and_then(|folder| Ok(syncfs(&folder)?));
+        let closed = remount(mount_point, MsFlags::MS_RDONLY);
+        let done = done?;
+        synced.and(closed).map(|()| done)
+    }
+
+    /// Mounts a FAT partition read-only (mount(2)).
+    pub fn mount_fat(&self, label: &str, mount_point: &Path) -> io::Result<()> {
+        fs::create_dir_all(mount_point)?;
+        let device = self.at("/dev/disk/by-partlabel").join(label);
+        let flags = fat_flags() | MsFlags::MS_RDONLY;
+        let none: Option<&str> = None;
+        Ok(mount(
+            Some(&device),
+            mount_point,
+            Some("vfat"),
+            flags,
+            none,
+        )?)
+    }
+
+    /// Unmounts (umount(2)).
+    pub fn unmount(&self, mount_point: &Path) -> io::Result<()> {
+        Ok(umount(mount_point)?)
+    }
+
+    /// Mounts memory over a folder (tmpfs(5)).
+    pub fn mount_memory(&self, mount_point: &Path, mib: u32) -> io::Result<()> {
+        if !self.is_real() {
+            return Ok(());
+        }
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let options = format!("size={mib}m,mode=0755");
+        Ok(mount(
+            Some("tmpfs"),
+            mount_point,
+            Some("tmpfs"),
+            flags,
+            Some(options.as_str()),
+        )?)
+    }
+
+    /// Gives the machine its name (sethostname(2)).
+    pub fn set_host_name(&self, name: &str) -> io::Result<()> {
+        if self.is_real() {
+            sethostname(name)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the clock (`clock_settime(2)`); `seconds` since 1970.
+    pub fn set_clock(&self, seconds: u64) -> io::Result<()> {
+        if self.is_real() {
+            let time = TimeSpec::from_duration(Duration::from_secs(seconds));
+            clock_settime(ClockId::CLOCK_REALTIME, time)?;
+        }
+        Ok(())
+    }
+
+    /// Addresses that others can use, without those of this machine only (getifaddrs(3)).
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let Ok(interfaces) = getifaddrs() else {
+            return Vec::new();
+        };
+        interfaces
+            .filter(|it| !it.flags.contains(InterfaceFlags::IFF_LOOPBACK))
+            .filter_map(|it| {
+                let address = it.address?;
+                let ipv4 = address.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
+                ipv4.or_else(|| address.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
+            })
+            .filter(|it| !matches!(it, IpAddr::V6(it) if it.is_unicast_link_local()))
+            .collect()
+    }
+}
+
+fn fat_flags() -> MsFlags {
+    MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME
+}
+
+fn remount(mount_point: &Path, more: MsFlags) -> io::Result<()> {
+    let none: Option<&str> = None;
+    let flags = MsFlags::MS_REMOUNT | fat_flags() | more;
+    Ok(mount(none, mount_point, none, flags, none)?)
+}
+
+/// Seconds since 1970; a clock before that is as good as 1970.
+pub fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
