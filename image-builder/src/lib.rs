@@ -18,3 +18,4 @@ pub mod package;
 pub mod progress;
 pub mod root;
 pub mod verity;
+pub mod workplace;

@@ -6,6 +6,8 @@
 mod ca_roll;
 mod deployment_init;
 mod entry;
+mod image;
+mod image_lock;
 mod network;
 mod node_add;
 mod node_file;
@@ -74,6 +76,8 @@ enum Command {
     /// The certificate authority
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Images for cards: what is in them, and making them
+    Image(image::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -168,6 +172,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -
         Command::Node(NodeCommand::List) => node_list::run(context),
         Command::Entry(entry) => entry::run(entry, context),
         Command::Ca(CaCommand::Roll(roll)) => ca_roll::run(roll, context),
+        Command::Image(image) => image::run(image, context.out),
     }?;
     context.out.flush()?;
     Ok(ExitCode::SUCCESS)
