@@ -33,8 +33,11 @@ fn main() -> ExitCode {
 fn run(path: &ConfigPath) -> anyhow::Result<()> {
     let config = Config::load(&path.config, SystemTime::now())?;
     logging::start()?;
+    // Counted now: later the files that tell it are closed to us.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let prepared = startup::prepare(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores)
         .thread_name("control")
         .enable_all()
         .build()

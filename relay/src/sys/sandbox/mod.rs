@@ -71,3 +71,25 @@ pub fn give_up_capabilities() -> Result<(), SandboxError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_is_not_confined_by_halves() {
+        let (end, ended) = mpsc::channel::<()>();
+        let other = std::thread::spawn(move || ended.recv());
+
+        let refused = confine(&Paths::default());
+
+        assert!(
+            matches!(refused, Err(SandboxError::Threads(threads)) if threads > 1),
+            "{refused:?}"
+        );
+        drop(end);
+        assert!(other.join().is_ok());
+    }
+}
