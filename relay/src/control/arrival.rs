@@ -10,7 +10,7 @@ use protocol::outer::Frame;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::version::{Outdated, VERSIONS, Versions};
 use rustls::server::Acceptor;
-use rustls::{CertificateError, Error as TlsError, PeerIncompatible};
+use rustls::{CertificateError, ContentType, Error as TlsError, PeerIncompatible};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
@@ -20,8 +20,9 @@ use super::admission::Attempt;
 use super::connection::{Connection, ReceiveError};
 use super::counters::HandshakeFailure;
 use super::shared::{Shared, Unproven};
+use super::stream::Stream;
 use super::{leg, link, refusal};
-use crate::tls::record::RecordExact;
+use crate::tls::record::{RecordError, RecordExact};
 use crate::tls::{Purpose, host_key::host_key};
 
 /// Serves one connection to its end.
@@ -32,9 +33,19 @@ pub(super) async fn serve(
     shared: Arc<Shared>,
 ) {
     // In boxes, so that a link that lives for weeks does not keep the room that its handshake took.
-    let Some((purpose, mut connection)) = Box::pin(shake_hands(socket, peer, &shared)).await else {
-        return;
-    };
+    if let Some((purpose, connection)) = Box::pin(shake_hands(socket, peer, &shared)).await {
+        attend(purpose, connection, unproven, shared).await;
+    }
+}
+
+/// Serves a connection from its first frame to its end.
+pub(super) async fn attend(
+    purpose: Purpose,
+    mut connection: Connection,
+    unproven: Unproven,
+    shared: Arc<Shared>,
+) {
+    let peer = connection.peer;
     let first = timeout(shared.settings.timing.first_frame, connection.receive()).await;
     let frame = match first {
         Ok(Ok(frame)) => frame,
@@ -127,7 +138,10 @@ async fn accept_tls(
     peer: SocketAddr,
     shared: &Shared,
 ) -> Result<(Purpose, Connection), HandshakeFailure> {
-    let failure = |error| failure(&error);
+    let failure = |error| {
+        debug!(%peer, %error, "TLS failed");
+        failure(&error)
+    };
     let acceptor = LazyConfigAcceptor::new(Acceptor::default(), RecordExact::new(socket));
     let start = acceptor.await.map_err(failure)?;
     let purpose = Purpose::of(&start.client_hello());
@@ -141,7 +155,10 @@ async fn accept_tls(
         .peer_certificates()
         .and_then(<[_]>::first);
     let host_key = certificate.and_then(host_key);
-    Ok((purpose, Connection::new(stream, peer, host_key)))
+    Ok((
+        purpose,
+        Connection::new(Stream::Tls(stream), peer, host_key),
+    ))
 }
 
 fn fail(shared: &Shared, peer: SocketAddr, failure: HandshakeFailure) {
@@ -151,13 +168,16 @@ fn fail(shared: &Shared, peer: SocketAddr, failure: HandshakeFailure) {
 }
 
 fn failure(error: &io::Error) -> HandshakeFailure {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<TlsError>());
-    match (error.kind(), tls) {
-        (_, Some(error)) => tls_failure(error),
-        (io::ErrorKind::InvalidData, None) => HandshakeFailure::TooLarge,
-        _ => HandshakeFailure::Closed,
+    let Some(inner) = error.get_ref() else {
+        return HandshakeFailure::Closed;
+    };
+    if let Some(error) = inner.downcast_ref() {
+        return tls_failure(error);
+    }
+    match inner.downcast_ref() {
+        Some(RecordError::NotTls) => HandshakeFailure::NotTls,
+        Some(RecordError::TooLarge) => HandshakeFailure::TooLarge,
+        None => HandshakeFailure::Closed,
     }
 }
 
@@ -168,6 +188,11 @@ fn failure(error: &io::Error) -> HandshakeFailure {
 fn tls_failure(error: &TlsError) -> HandshakeFailure {
     match error {
         TlsError::InvalidMessage(_) => HandshakeFailure::NotTls,
+        TlsError::AlertReceived(_)
+        | TlsError::InappropriateMessage {
+            got_type: ContentType::Alert,
+            ..
+        } => HandshakeFailure::Alert,
         TlsError::NoApplicationProtocol => HandshakeFailure::WrongPurpose,
         TlsError::NoCertificatesPresented
         | TlsError::InvalidCertificate(
@@ -176,7 +201,9 @@ fn tls_failure(error: &TlsError) -> HandshakeFailure {
         TlsError::PeerIncompatible(
             PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            // The first thing that rustls misses in a ClientHello of before TLS 1.2.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => HandshakeFailure::OldTls,
         _ => HandshakeFailure::Other,
     }

@@ -17,6 +17,8 @@ pub enum HandshakeFailure {
     HostKey,
     /// A handshake or a record larger than any agent sends.
     TooLarge,
+    /// The peer does not like what we show: mostly its trust, or its clock.
+    Alert,
     /// It took too long.
     Deadline,
     /// The peer went away.
@@ -27,12 +29,13 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotTls,
         Self::OldTls,
         Self::WrongPurpose,
         Self::HostKey,
         Self::TooLarge,
+        Self::Alert,
         Self::Deadline,
         Self::Closed,
         Self::Other,
@@ -46,6 +49,7 @@ impl HandshakeFailure {
             Self::WrongPurpose => "wrong_purpose",
             Self::HostKey => "host_key",
             Self::TooLarge => "too_large",
+            Self::Alert => "alert",
             Self::Deadline => "deadline",
             Self::Closed => "closed",
             Self::Other => "other",

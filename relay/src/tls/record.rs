@@ -5,6 +5,7 @@
 //! Works because rustls asks for bytes only while it needs some to go on.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,6 +15,20 @@ use crate::limits;
 
 /// Content type, legacy version and length (RFC 8446, 5.1).
 const HEADER: usize = 5;
+
+/// Content types from change_cipher_spec to application_data, and the upper half of a version that
+/// every TLS shares. Other protocols differ here, and would be taken for records of any length.
+const CONTENTS: RangeInclusive<u8> = 20..=23;
+const VERSION: u8 = 3;
+
+/// What no record of an agent looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    #[error("not a TLS record")]
+    NotTls,
+    #[error("larger than any agent sends")]
+    TooLarge,
+}
 
 /// A socket that is read record by record.
 #[derive(Debug)]
@@ -64,7 +79,8 @@ impl<S> RecordExact<S> {
         self.inner
     }
 
-    fn is_between_records(&self) -> bool {
+    /// Whether the next byte begins a record.
+    pub fn is_between_records(&self) -> bool {
         self.begun == 0 && self.rest == 0
     }
 
@@ -77,11 +93,11 @@ impl<S> RecordExact<S> {
         }
     }
 
-    fn take_note(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn take_note(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
         if let Some(handshake_rest) = &mut self.handshake_rest {
             *handshake_rest = handshake_rest
                 .checked_sub(bytes.len())
-                .ok_or_else(|| too_large("handshake is larger than allowed"))?;
+                .ok_or(RecordError::TooLarge)?;
         }
         if self.begun < HEADER {
             let end = self.begun + bytes.len();
@@ -90,10 +106,13 @@ impl<S> RecordExact<S> {
             if end < HEADER {
                 return Ok(());
             }
-            let [.., high, low] = self.header;
+            let [content, version, _, high, low] = self.header;
+            if !CONTENTS.contains(&content) || version != VERSION {
+                return Err(RecordError::NotTls);
+            }
             self.rest = usize::from(u16::from_be_bytes([high, low]));
             if self.rest > self.record_max {
-                return Err(too_large("record is larger than allowed"));
+                return Err(RecordError::TooLarge);
             }
         } else {
             self.rest -= bytes.len();
@@ -152,8 +171,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RecordExact<S> {
     }
 }
 
-fn too_large(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+impl From<RecordError> for io::Error {
+    fn from(error: RecordError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 )]
 
 mod agent;
+mod cost;
 mod deployment;
 mod host;
 mod place;

@@ -5,6 +5,20 @@
 //! sessions that were there before go on.
 
 #![expect(
+    clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "clippy does not see that all of this file is a test"
+    reason = "clippy does not see that all of this program is a test, which tells what it measures"
 )]
+
+mod attack;
+mod garbage;
+mod slow;
+mod witness;
+
+use relay_testkit::Site;
+
+/// A site for the program of this build, with further lines of configuration.
+fn site(more: &str) -> Site {
+    Site::new(env!("CARGO_BIN_EXE_tasuki-relay"), more)
+}

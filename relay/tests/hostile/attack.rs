@@ -1,0 +1,81 @@
+//! What the attackers of this suite have in common.
+
+use std::io;
+use std::sync::Arc;
+
+use relay_testkit::{Agent, Metrics, Place, soon};
+use rustls::{ClientConfig, ClientConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A TLS client whose every byte is in the hands of a test.
+pub(crate) struct Hello {
+    pub(crate) tls: ClientConnection,
+    /// The ClientHello, as it goes over the wire.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Hello {
+    /// The ClientHello of this configuration.
+    pub(crate) fn new(config: Arc<ClientConfig>) -> Self {
+        let name = "board.tasuki".try_into().unwrap();
+        let mut tls = ClientConnection::new(config, name).unwrap();
+        let mut bytes = Vec::new();
+        tls.write_tls(&mut bytes).unwrap();
+        Self { tls, bytes }
+    }
+
+    /// The ClientHello of a client's leg.
+    pub(crate) fn of_leg(place: &Place) -> Self {
+        Self::new(place.tls_client(protocol::ALPN_LEG, None))
+    }
+
+    /// Goes on after the ClientHello has been sent, to the end of the handshake and to the last
+    /// byte that the client has to say in it.
+    pub(crate) async fn finish(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+        let mut received = [0; 4_096];
+        while self.tls.is_handshaking() {
+            let length = soon("a handshake", socket.read(&mut received)).await?;
+            if length == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let mut rest = &received[..length];
+            while !rest.is_empty() {
+                self.tls.read_tls(&mut rest)?;
+                self.tls.process_new_packets().map_err(io::Error::other)?;
+            }
+        }
+        socket.write_all(&self.records()).await
+    }
+
+    /// What TLS has to send now.
+    pub(crate) fn records(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut bytes).unwrap();
+        }
+        bytes
+    }
+}
+
+/// Waits until the board has ended a connection, whatever it says before.
+pub(crate) async fn ended(socket: &mut TcpStream) {
+    let mut bytes = [0; 1_024];
+    while soon("the end of a connection", socket.read(&mut bytes))
+        .await
+        .is_ok_and(|length| length > 0)
+    {}
+}
+
+/// The bare socket of an agent, wherever its records stand.
+pub(crate) fn abandon(agent: Agent) -> TcpStream {
+    agent.0.into_inner().0.abandon()
+}
+
+/// How much each series has grown.
+pub(crate) fn gained<'m>(
+    before: &'m Metrics,
+    after: &'m Metrics,
+) -> impl Fn(&str) -> f64 + use<'m> {
+    |series| after.get(series) - before.get(series)
+}
