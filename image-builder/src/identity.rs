@@ -1,6 +1,7 @@
 //! Identifiers, salts and seeds of an image: never random, all derived from what goes in.
 
 use std::fmt;
+use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -13,6 +14,17 @@ impl Hash {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
         Self(hash)
+    }
+}
+
+impl FromStr for Hash {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = data_encoding::HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|_| "is not hexadecimal")?;
+        bytes.try_into().map(Self).map_err(|_| "is not 32 bytes")
     }
 }
 
@@ -81,6 +93,16 @@ impl Uuid {
     /// In the order in which it is written down.
     pub fn bytes(self) -> [u8; 16] {
         self.0
+    }
+
+    /// The reverse of [`Uuid::bytes`].
+    pub fn written(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The reverse of [`Uuid::gpt_bytes`].
+    pub fn from_gpt(bytes: [u8; 16]) -> Self {
+        Self(Self(bytes).gpt_bytes())
     }
 
     /// As GPT stores it: the first three groups little endian (UEFI 2.10, appendix A).

@@ -21,6 +21,28 @@ pub struct HashTree {
     pub bytes: Vec<u8>,
 }
 
+/// What the head of a hash device says about its tree.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Superblock {
+    pub id: Uuid,
+    pub data_blocks: u64,
+    pub salt: [u8; 32],
+}
+
+impl Superblock {
+    /// Reads a hash device of ours; `None` for anything else.
+    pub fn parse(device: &[u8]) -> Option<Self> {
+        let field = |at: usize, length: usize| device.get(at..at + length);
+        let found = Self {
+            id: Uuid::written(field(16, 16)?.try_into().ok()?),
+            data_blocks: u64::from_le_bytes(field(72, 8)?.try_into().ok()?),
+            salt: field(88, 32)?.try_into().ok()?,
+        };
+        let written = superblock(found.data_blocks, &found.salt, found.id);
+        device.starts_with(&written).then_some(found)
+    }
+}
+
 /// The data cannot have a hash tree.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{length} bytes are no data for dm-verity: expected blocks of {BLOCK}, at least two")]

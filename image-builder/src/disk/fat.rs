@@ -59,14 +59,7 @@ pub fn make(
     let image = folder.join(format!("{}.fat", fat.label));
     let file = File::create(&image).map_err(refused)?;
     file.set_len(fat.size).map_err(refused)?;
-    let call = |name: &str| {
-        tool(name)
-            .env("SOURCE_DATE_EPOCH", time.as_second().to_string())
-            // mtools refuses sizes that no floppy of the last century had.
-            .env("MTOOLS_SKIP_CHECK", "1")
-            .arg("-i")
-            .arg(&image)
-    };
+    let call = |name: &str| on(&image, tool(name), time);
     let format = call("mformat")
         .args(["-T", &(fat.size / SECTOR).to_string()])
         .args(["-h", "64", "-s", "32"])
@@ -89,6 +82,37 @@ pub fn make(
     let bytes = fs::read(&image).map_err(refused)?;
     fs::remove_file(&image).map_err(refused)?;
     Ok(bytes)
+}
+
+/// Puts one file into the top folder of a file system that is there, over one of the same name.
+pub fn put(
+    bytes: &[u8],
+    (name, content): (&str, &[u8]),
+    tool: impl Fn(&str) -> Call,
+    time: Timestamp,
+    folder: &Path,
+) -> Result<Vec<u8>, FatError> {
+    let refused = |error| FatError::Folder {
+        folder: folder.display().to_string(),
+        error,
+    };
+    let image = folder.join("put.fat");
+    fs::write(&image, bytes).map_err(refused)?;
+    on(&image, tool("mcopy"), time)
+        .args(["-o", "-", &format!("::/{name}")])
+        .input(content)
+        .run()?;
+    let bytes = fs::read(&image).map_err(refused)?;
+    fs::remove_file(&image).map_err(refused)?;
+    Ok(bytes)
+}
+
+fn on(image: &Path, call: Call, time: Timestamp) -> Call {
+    call.env("SOURCE_DATE_EPOCH", time.as_second().to_string())
+        // mtools refuses sizes that no floppy of the last century had.
+        .env("MTOOLS_SKIP_CHECK", "1")
+        .arg("-i")
+        .arg(image)
 }
 
 /// Every folder that the files need, outer ones first.

@@ -10,6 +10,7 @@ pub mod image;
 pub mod layout;
 pub mod mbr;
 pub mod plan;
+pub mod read;
 
 /// Bytes in a sector, as partition tables count them.
 pub const SECTOR: u64 = 512;

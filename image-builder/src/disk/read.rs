@@ -1,0 +1,94 @@
+//! Reading a partition table back from a disk or an image.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crate::identity::Uuid;
+
+use super::{SECTOR, gpt};
+
+const HEADER_AT: u64 = SECTOR;
+const HEADER: usize = 92;
+const ENTRY: usize = 128;
+
+/// A partition that the table of a disk names. Offset and length are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub number: usize,
+    pub label: String,
+    pub kind: Uuid,
+    pub id: Uuid,
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// Why there is no partition table to read.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    #[error("holds no partition table of ours")]
+    NoTable,
+    #[error("has a damaged partition table: its checksum is wrong")]
+    Damaged,
+}
+
+/// The used entries of the first table.
+pub fn partitions(disk: &mut (impl Read + Seek)) -> Result<Vec<Found>, TableError> {
+    let length = usize::try_from((gpt::HEAD_SECTORS - 1) * SECTOR).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    disk.seek(SeekFrom::Start(HEADER_AT))?;
+    disk.read_exact(&mut bytes)?;
+    let sector = usize::try_from(SECTOR).map_err(io::Error::other)?;
+    let (header, entries) = bytes.split_at(sector);
+    let header = header.get(..HEADER).ok_or(TableError::NoTable)?;
+    if !header.starts_with(b"EFI PART") || number(header, 84, 4) != 128 {
+        return Err(TableError::NoTable);
+    }
+    let mut blank = header.to_vec();
+    blank.splice(16..20, [0; 4]);
+    let checks = [
+        (number(header, 16, 4), crc32fast::hash(&blank)),
+        (number(header, 88, 4), crc32fast::hash(entries)),
+    ];
+    if checks.iter().any(|(said, is)| *said != u64::from(*is)) {
+        return Err(TableError::Damaged);
+    }
+    let used = entries.chunks(ENTRY).enumerate();
+    Ok(used
+        .filter(|(_, entry)| entry.iter().take(16).any(|byte| *byte != 0))
+        .map(|(index, entry)| found(index + 1, entry))
+        .collect())
+}
+
+fn found(number_of: usize, entry: &[u8]) -> Found {
+    let first = number(entry, 32, 8);
+    let end = number(entry, 40, 8).saturating_add(1);
+    let units = entry.get(56..).unwrap_or_default().chunks(2);
+    let name: Vec<u16> = units
+        .filter_map(|unit| Some(u16::from_le_bytes(unit.try_into().ok()?)))
+        .take_while(|unit| *unit != 0)
+        .collect();
+    Found {
+        number: number_of,
+        label: String::from_utf16_lossy(&name),
+        kind: uuid(entry, 0),
+        id: uuid(entry, 16),
+        offset: first.saturating_mul(SECTOR),
+        length: end.saturating_sub(first).saturating_mul(SECTOR),
+    }
+}
+
+fn uuid(bytes: &[u8], at: usize) -> Uuid {
+    let field = bytes
+        .get(at..at + 16)
+        .and_then(|field| field.try_into().ok());
+    Uuid::from_gpt(field.unwrap_or_default())
+}
+
+fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
+    let field = bytes.get(at..at + length).unwrap_or_default();
+    field
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+}

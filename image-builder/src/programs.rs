@@ -1,0 +1,233 @@
+//! Our own programs for a board's architecture: built by cargo, the same bytes from any folder.
+//!
+//! The toolchain is the workstation's if it has the target (`rustup target add`), else Debian's
+//! `rustc-web`, which comes with libraries for foreign architectures.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::board::Architecture;
+use crate::exec::{Call, ExecError, Shell};
+use crate::identity::Hash;
+
+/// What cargo and rustup want to know of this workstation.
+const PASSED: [&str; 2] = ["CARGO_HOME", "RUSTUP_HOME"];
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+
+/// The programs of a board, as files.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    pub relay: Vec<u8>,
+    pub board: Vec<u8>,
+    pub first_stage: Vec<u8>,
+    /// What `rustc --version --verbose` says.
+    pub compiler: String,
+}
+
+/// Why there are no programs.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramsError {
+    #[error(
+        "no Rust compiler here can build for {target}; either `rustup target add {target}` and \
+         install a C cross compiler, or, on Debian:\n  \
+         dpkg --add-architecture {debian} && apt-get update && apt-get install rustc-web cargo-web \
+         libstd-rust-web-dev:{debian} gcc-{gnu} g++-{gnu}",
+        gnu = target.replace("-unknown", "").replace('_', "-")
+    )]
+    NoCompiler {
+        target: &'static str,
+        debian: Architecture,
+    },
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    #[error("cannot read {}: {error}", .path.display())]
+    Read { path: PathBuf, error: io::Error },
+}
+
+/// A compiler that can build for a target.
+#[derive(Debug)]
+struct Toolchain {
+    cargo: PathBuf,
+    /// Told to cargo where it would otherwise find another one.
+    rustc: Option<PathBuf>,
+    version: String,
+}
+
+/// Builds the programs from the workspace at `source`; `cache` keeps what cargo can use again.
+pub fn build(
+    shell: Shell,
+    source: &Path,
+    architecture: Architecture,
+    cache: &Path,
+) -> Result<Programs, ProgramsError> {
+    let toolchain = Toolchain::find(shell, architecture)?;
+    let key = Hash::of(format!("{}\n{architecture}", toolchain.version).as_bytes()).to_string();
+    let folder = cache.join("programs").join(key.get(..16).unwrap_or(&key));
+    let build = Build {
+        shell,
+        source,
+        architecture,
+        toolchain,
+        folder,
+    };
+    let linked = build.release("linked", &["relay", "board"], &[])?;
+    // It runs before there is a libc to link to.
+    let fixed = build.release(
+        "static",
+        &["first-stage"],
+        &["-Ctarget-feature=+crt-static"],
+    )?;
+    Ok(Programs {
+        relay: read(&linked.join("tasuki-relay"))?,
+        board: read(&linked.join("tasuki-board"))?,
+        first_stage: read(&fixed.join("first-stage"))?,
+        compiler: build.toolchain.version,
+    })
+}
+
+impl Toolchain {
+    fn find(shell: Shell, architecture: Architecture) -> Result<Self, ProgramsError> {
+        let local = (PathBuf::from("cargo"), PathBuf::from("rustc"));
+        let debian = (DEBIAN_CARGO.into(), DEBIAN_RUSTC.into());
+        for (cargo, rustc) in [local, debian] {
+            let call = |arguments: &[&str]| passed(shell.call_local(&rustc)).args(arguments).text();
+            // A compiler that does not start is one that is not there.
+            let Ok(sysroot) = call(&["--print", "sysroot"]) else {
+                continue;
+            };
+            let library = Path::new(sysroot.trim())
+                .join("lib/rustlib")
+                .join(architecture.target());
+            if library.is_dir() {
+                return Ok(Self {
+                    version: call(&["--version", "--verbose"])?,
+                    rustc: rustc.is_absolute().then_some(rustc),
+                    cargo,
+                });
+            }
+        }
+        Err(ProgramsError::NoCompiler {
+            target: architecture.target(),
+            debian: architecture,
+        })
+    }
+}
+
+struct Build<'a> {
+    shell: Shell,
+    source: &'a Path,
+    architecture: Architecture,
+    toolchain: Toolchain,
+    folder: PathBuf,
+}
+
+impl Build<'_> {
+    /// Builds the packages' programs and returns the folder that has them.
+    fn release(
+        &self,
+        kind: &str,
+        packages: &[&str],
+        flags: &[&str],
+    ) -> Result<PathBuf, ProgramsError> {
+        let target = self.architecture.target();
+        let folder = self.folder.join(kind);
+        let mut call = passed(self.shell.call_local(&self.toolchain.cargo))
+            .dir(self.source)
+            .env("CARGO_TARGET_DIR", &folder)
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(&folder, flags))
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--bins",
+                "--target",
+                target,
+            ]);
+        if let Some(rustc) = &self.toolchain.rustc {
+            call = call.env("RUSTC", rustc);
+        }
+        for (key, value) in self.c_compiler(&folder) {
+            call = call.env(key, value);
+        }
+        for package in packages {
+            call = call.args(["-p", package]);
+        }
+        call.run()?;
+        Ok(folder.join(target).join("release"))
+    }
+
+    /// What must not be seen in a program: where it was built.
+    fn flags(&self, folder: &Path, more: &[&str]) -> OsString {
+        let mut flags = OsString::new();
+        for (place, name) in self.places(folder) {
+            flags.push("--remap-path-prefix=");
+            flags.push(place);
+            flags.push(format!("={name}\x1f"));
+        }
+        flags.push("-Clink-arg=-Wl,--build-id=none");
+        for flag in more {
+            flags.push("\x1f");
+            flags.push(flag);
+        }
+        flags
+    }
+
+    fn places(&self, folder: &Path) -> Vec<(PathBuf, &'static str)> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let cargo = std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(home?.join(".cargo")));
+        let mut places = vec![
+            (self.source.to_owned(), "/tasuki"),
+            (folder.to_owned(), "/target"),
+        ];
+        places.extend(cargo.map(|cargo| (cargo, "/cargo")));
+        places
+    }
+
+    /// Variables of the crate `cc` for code in C.
+    fn c_compiler(&self, folder: &Path) -> Vec<(String, OsString)> {
+        let target = self.architecture.target().replace('-', "_");
+        let mut flags = OsString::new();
+        for (place, name) in self.places(folder) {
+            flags.push("-ffile-prefix-map=");
+            flags.push(place);
+            flags.push(format!("={name} "));
+        }
+        let mut variables = vec![(format!("CFLAGS_{target}"), flags)];
+        if is_native(self.architecture) {
+            return variables;
+        }
+        let prefix = self.architecture.target().replace("-unknown", "");
+        let linker = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase());
+        for (key, tool) in [("CC", "gcc"), ("CXX", "g++"), ("AR", "ar")] {
+            variables.push((format!("{key}_{target}"), format!("{prefix}-{tool}").into()));
+        }
+        variables.push((linker, format!("{prefix}-gcc").into()));
+        variables
+    }
+}
+
+fn passed(mut call: Call) -> Call {
+    for key in PASSED {
+        if let Some(value) = std::env::var_os(key) {
+            call = call.env(key, value);
+        }
+    }
+    call
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ProgramsError> {
+    fs::read(path).map_err(|error| ProgramsError::Read {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Whether the workstation's own C compiler builds for it.
+fn is_native(architecture: Architecture) -> bool {
+    architecture.target().starts_with(std::env::consts::ARCH)
+}
