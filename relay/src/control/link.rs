@@ -141,19 +141,22 @@ impl Link {
         self.drain.mark_changed();
         self.bars.mark_changed();
         loop {
+            // Always in this order, so that a simulated board does the same again. The host's
+            // frames are paced, so they keep nobody from being heard.
             let step = tokio::select! {
-                frame = self.connection.receive() => self.handle_frame(frame).await,
-                Some(order) = orders.orders.recv() => self.handle_order(order).await,
+                biased;
+                () = stopped(&mut self.stop) => Err(End::Stopping),
                 reason = &mut orders.ended => {
                     Err(End::Told(reason.unwrap_or(RefusalCode::LinkReplaced)))
                 }
+                frame = self.connection.receive() => self.handle_frame(frame).await,
                 () = sleep_until(self.silent_at) => Err(End::Silent),
+                Some(order) = orders.orders.recv() => self.handle_order(order).await,
                 Ok(()) = self.board_list.changed() => {
                     self.send_board_list(0).await.map_err(End::Broken)
                 }
                 Ok(()) = self.drain.changed() => self.send_move().await.map_err(End::Broken),
                 Ok(()) = self.bars.changed() => self.check_bars(),
-                () = stopped(&mut self.stop) => Err(End::Stopping),
             };
             if let Err(end) = step {
                 return end;

@@ -19,6 +19,9 @@ mod refusal;
 mod register;
 mod session;
 mod shared;
+#[cfg(test)]
+mod simulation;
+mod stream;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

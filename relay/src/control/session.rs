@@ -2,6 +2,7 @@
 //! in the log when each of them ends.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +13,31 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::shared::Shared;
-use crate::data::SessionEnd;
+use crate::data::{DataPlane, EndReason, NewSession, SessionEnd};
+
+/// What control asks of the data plane.
+pub(super) trait Forwarding: fmt::Debug + Send + Sync {
+    /// [`DataPlane::join`]
+    fn join(&self, session: NewSession) -> Result<(), NewSession>;
+    /// [`DataPlane::end`]
+    fn end(&self, id: u64, reason: EndReason) -> bool;
+    /// [`DataPlane::end_all`]
+    fn end_all(&self, reason: EndReason);
+}
+
+impl Forwarding for DataPlane {
+    fn join(&self, session: NewSession) -> Result<(), NewSession> {
+        self.join(session)
+    }
+
+    fn end(&self, id: u64, reason: EndReason) -> bool {
+        self.end(id, reason)
+    }
+
+    fn end_all(&self, reason: EndReason) {
+        self.end_all(reason);
+    }
+}
 
 /// Tells control that a session is over; never blocks, so that data workers can call it.
 #[derive(Debug, Clone)]

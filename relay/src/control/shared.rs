@@ -17,9 +17,8 @@ use super::invite::Invites;
 use super::leg::Answer;
 use super::presence::Presence;
 use super::refusal;
-use super::session::Sessions;
+use super::session::{Forwarding, Sessions};
 use crate::config::Bar;
-use crate::data::DataPlane;
 use crate::limits;
 use crate::registrar::{Registrar, SignedList};
 use crate::tls::OuterTls;
@@ -30,7 +29,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) tls: OuterTls,
     pub(super) registrar: Arc<Registrar>,
-    pub(super) data: Arc<DataPlane>,
+    pub(super) data: Arc<dyn Forwarding>,
     pub(super) counters: Counters,
     pub(super) presence: Presence,
     pub(super) sessions: Sessions,
@@ -71,7 +70,7 @@ impl Shared {
         settings: Settings,
         tls: OuterTls,
         registrar: Arc<Registrar>,
-        data: Arc<DataPlane>,
+        data: Arc<dyn Forwarding>,
     ) -> Self {
         let bounds = Bounds {
             unproven_max: limits::UNPROVEN_MAX,

@@ -1,0 +1,86 @@
+//! A board's control plane among virtual hosts and clients, on a virtual clock.
+//!
+//! The tasks of `arrival`, `link`, `leg` and `register` run as they are; [`wire`] stands in for the
+//! sockets, [`board`] for listener and data plane, [`agents`] are the world. Everything follows from
+//! the seed: one thread, a paused clock, and no choice that is not drawn from it.
+
+mod agents;
+mod board;
+mod wire;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::time::sleep;
+
+use super::Settings;
+use crate::config::Bar;
+use crate::seeds::{self, Random};
+pub(super) use wire::Virtual;
+use world::{World, seconds};
+
+#[test]
+fn every_seed_keeps_every_promise() {
+    seeds::each("control::simulation", 200, |seed| {
+        run(seed);
+    });
+}
+
+/// One run; gives a number for what happened.
+fn run(seed: u64) -> u64 {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(play(Random::new(seed)))
+}
+
+async fn play(mut random: Random) -> u64 {
+    let settings = Settings {
+        sessions_max: 1 + usize::try_from(random.below(8)).expect("small"),
+        links_max: 1 + usize::try_from(random.below(8)).expect("small"),
+        parked_max: 1 + usize::try_from(random.below(16)).expect("small"),
+        ..Settings::default()
+    };
+    let world = World::new(settings, Random::new(random.number()));
+    for (number, host) in world.hosts().iter().enumerate() {
+        let host = host.clone();
+        if random.one_in(3) {
+            let clone = host.cloned();
+            let life = Random::new(random.number());
+            world.spawn(agents::process(Arc::clone(&world), clone, number, life));
+        }
+        let life = Random::new(random.number());
+        world.spawn(agents::process(Arc::clone(&world), host, number, life));
+    }
+    for number in 0..3 + usize::try_from(random.below(20)).expect("small") {
+        let life = Random::new(random.number());
+        world.spawn(agents::client(Arc::clone(&world), number, life));
+    }
+    world.spawn(operate(Arc::clone(&world), Random::new(random.number())));
+    world.finish().await;
+    world.trace()
+}
+
+/// What an operator may do to a busy board.
+async fn operate(world: Arc<World>, mut random: Random) {
+    sleep(Duration::from_millis(random.below(60_000))).await;
+    match random.below(6) {
+        0 => {
+            let range = "192.0.2.1/32".parse().expect("a range");
+            let bars = vec![Bar {
+                range,
+                contact: Default::default(),
+            }];
+            world.bar(bars);
+            sleep(seconds(random.below(30))).await;
+            world.bar(Vec::new());
+        }
+        1 => world.drain(seconds(random.below(40))).await,
+        2 => world.stop(),
+        _ => {}
+    }
+}
