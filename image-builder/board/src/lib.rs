@@ -1,7 +1,10 @@
 //! What runs on a board beside the relay. `docs/BOARD.md` is the map.
 
+pub mod cli;
 pub mod clock;
+pub mod data;
 pub mod file;
+pub mod gate;
 pub mod places;
 pub mod provision;
 pub mod slot;

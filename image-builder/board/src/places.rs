@@ -15,6 +15,8 @@ pub const CONFIG: &str = "/run/tasuki/config";
 pub const DATA: &str = "/var/lib/tasuki";
 pub const LAST_GOOD_NODE: &str = "/var/lib/tasuki/board/node.toml";
 pub const SAVED_CLOCK: &str = "/var/lib/tasuki/board/clock";
+/// Why the other slot was given up, as it said itself.
+pub const FAILURE: &str = "/var/lib/tasuki/board/failure";
 pub const NODE: &str = "/run/tasuki/node.toml";
 pub const NETWORK: &str = "/run/systemd/network";
 pub const AUTHORIZED_KEYS: &str = "/run/tasuki/authorized_keys";

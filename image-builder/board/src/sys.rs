@@ -59,6 +59,9 @@ impl System {
 
     /// Mounts a FAT partition read-only (mount(2)).
     pub fn mount_fat(&self, label: &str, mount_point: &Path) -> io::Result<()> {
+        if !self.is_real() {
+            return Ok(());
+        }
         fs::create_dir_all(mount_point)?;
         let device = self.at("/dev/disk/by-partlabel").join(label);
         let flags = fat_flags() | MsFlags::MS_RDONLY;
@@ -74,7 +77,10 @@ impl System {
 
     /// Unmounts (umount(2)).
     pub fn unmount(&self, mount_point: &Path) -> io::Result<()> {
-        Ok(umount(mount_point)?)
+        if self.is_real() {
+            umount(mount_point)?;
+        }
+        Ok(())
     }
 
     /// Mounts memory over a folder (tmpfs(5)).

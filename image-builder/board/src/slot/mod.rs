@@ -6,6 +6,7 @@
 //! Must never write to a slot that is running or good.
 
 pub mod environment;
+pub mod mounted;
 pub mod sd_boot;
 pub mod try_boot;
 pub mod u_boot;

@@ -1,0 +1,208 @@
+//! What units and people call: `tasuki-board COMMAND`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::gate::{self, Hold, Verdict};
+use crate::places::{self, Board, Topic};
+use crate::slot::mounted::Mounted;
+use crate::slot::{Slot, Slots, State};
+use crate::sys::System;
+use crate::{clock, data, file, provision};
+
+/// The unit that asks turns it into a reboot.
+const EXIT_REBOOT: u8 = 10;
+
+/// What runs on a board beside the relay; started by systemd.
+#[derive(Debug, Parser)]
+#[command(name = "tasuki-board", version, max_term_width = 100)]
+struct Arguments {
+    /// A folder that looks like a board, for tests
+    #[arg(long, hide = true, default_value = "/")]
+    root: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look whether the data partition can be written; else use memory
+    Data,
+    /// Take the node file from the card, and configure network and relay by it
+    Provision,
+    /// The clock of a board without a clock chip
+    #[command(subcommand)]
+    Clock(ClockCommand),
+    /// The two systems on the card
+    #[command(subcommand)]
+    Slot(SlotCommand),
+    /// Wait until this system is healthy, and mark it good; fails if it does not get there
+    Gate,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClockCommand {
+    /// Put the clock forward to what is known
+    Restore,
+    /// Remember the time
+    Save,
+}
+
+#[derive(Debug, Subcommand)]
+enum SlotCommand {
+    /// Say which slot runs, and what the next boot will start
+    Status,
+    /// Start the other slot at the next boot; it stays if it becomes healthy
+    Try,
+    /// Stay with the running slot
+    MarkGood,
+    /// Begin the other slot's next try, if it has any left; exits with 10 if a reboot has to follow
+    Resume,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let Arguments { root, command } = Arguments::parse();
+    let system = System::new(root);
+    match run(&system, command) {
+        Ok(code) => code,
+        Err(error) => {
+            tell(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(system: &System, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Data => {
+            if let Some(trouble) = data::check(system)? {
+                tell(&trouble);
+            }
+        }
+        Command::Provision => provision::run(system, SystemTime::now(), tell)?,
+        Command::Clock(ClockCommand::Restore) => {
+            if let Some(to) = clock::restore(system, SystemTime::now())? {
+                tell(&format!("the clock was behind; it starts at {to} seconds"));
+            }
+        }
+        Command::Clock(ClockCommand::Save) => clock::save(system, SystemTime::now())?,
+        Command::Slot(SlotCommand::Resume) => return Ok(resume(system)),
+        Command::Slot(command) => slot(system, &command)?,
+        Command::Gate => return wait_for_health(system),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn slot(system: &System, command: &SlotCommand) -> Result<()> {
+    let mut slots = open(system)?;
+    match command {
+        SlotCommand::Try => {
+            slots.try_other()?;
+            file::remove(&system.at(places::FAILURE))?;
+            say("The next boot starts the other slot: systemctl reboot\n")
+        }
+        SlotCommand::MarkGood => Ok(slots.mark_good()?),
+        SlotCommand::Status | SlotCommand::Resume => say(&describe(slots.running, slots.state()?)),
+    }
+}
+
+fn describe(running: Slot, State { good, tries_left }: State) -> String {
+    let other = good.other();
+    let probation = match tries_left {
+        None => String::new(),
+        Some(0) => format!("Slot {other} has used up its tries.\n"),
+        Some(left) => format!("Slot {other} is on probation, {left} tries left.\n"),
+    };
+    format!("Slot {running} runs. Slot {good} is good.\n{probation}")
+}
+
+/// Never fails: a board whose state cannot be read serves with what it runs.
+fn resume(system: &System) -> ExitCode {
+    let resumed = open(system).and_then(|mut slots| {
+        let reboot = slots.resume()?;
+        Ok((reboot, slots.state()?))
+    });
+    let trouble = match resumed {
+        Ok((Some(_), _)) => return ExitCode::from(EXIT_REBOOT),
+        Ok((None, state)) => (state.tries_left == Some(0)).then(|| {
+            let reason = std::fs::read_to_string(system.at(places::FAILURE));
+            let reason = reason.unwrap_or_else(|_| "it did not come as far as saying why".into());
+            format!(
+                "update: slot {} failed: {}",
+                state.good.other(),
+                reason.trim()
+            )
+        }),
+        Err(error) => Some(format!("slots: {error:#}")),
+    };
+    if let Some(text) = &trouble {
+        tell(text);
+    }
+    if let Err(error) = Topic::Slot.warn(system, trouble.as_deref()) {
+        tell(&format!("cannot leave a warning: {error}"));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Fails, so that the unit reboots, only if this slot is on probation and does not get healthy.
+fn wait_for_health(system: &System) -> Result<ExitCode> {
+    let slots = open(system)?;
+    if slots.state().is_ok_and(|state| state.good == slots.running) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    drop(slots);
+    let begin = Instant::now();
+    let mut hold = Hold::default();
+    loop {
+        let seen = gate::look(&system.at(places::CONTROL_SOCKET), &system.at(places::NODE));
+        match hold.observe(begin.elapsed(), seen.is_ok()) {
+            Verdict::Wait => thread::sleep(gate::INTERVAL),
+            Verdict::Good => break,
+            Verdict::GiveUp => {
+                let reason = seen.err().map_or_else(String::new, |it| format!("{it:#}"));
+                // The old slot reads it; if the disk takes nothing, the reboot matters more.
+                let _ = file::replace(&system.at(places::FAILURE), reason.as_bytes(), 0o644);
+                tell(&format!("not healthy, going back: {reason}"));
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    open(system)?.mark_good()?;
+    tell("healthy: this slot is good now");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(system: &System) -> Result<Slots<Mounted<'_>>> {
+    let chain = Board::load(system)?.chain;
+    let path = system.at(places::SLOT);
+    let running = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .trim()
+        .parse()
+        .map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
+    Ok(Slots {
+        chain,
+        volumes: Mounted::open(system, chain),
+        running,
+    })
+}
+
+fn say(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write the answer")
+}
+
+/// To the journal, and by the units to the console.
+fn tell(text: &str) {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(io::stderr(), "tasuki: {text}");
+}

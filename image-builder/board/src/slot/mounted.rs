@@ -1,0 +1,91 @@
+//! The files of the boot chain on the board's own disk: `CONFIG` and the two boot partitions.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::places;
+use crate::sys::System;
+
+use super::{BootChain, Slot, Volume, Volumes};
+
+/// The partitions, mounted read-only but for the moment of a change; unmounted on drop.
+#[derive(Debug)]
+pub struct Mounted<'s> {
+    system: &'s System,
+    /// Boot partitions that were mounted here.
+    mounted: Vec<PathBuf>,
+}
+
+impl<'s> Mounted<'s> {
+    /// Mounts what this boot chain keeps its state on. A boot partition that cannot be mounted is
+    /// an empty slot: its first sector is the last thing that an update writes.
+    pub fn open(system: &'s System, chain: BootChain) -> Self {
+        let mut this = Self {
+            system,
+            mounted: Vec::new(),
+        };
+        if chain == BootChain::SdBoot {
+            for slot in [Slot::A, Slot::B] {
+                let mount_point = this.mount_point(Volume::Boot(slot));
+                let label = format!("BOOT-{}", slot.to_string().to_uppercase());
+                if system.mount_fat(&label, &mount_point).is_ok() {
+                    this.mounted.push(mount_point);
+                }
+            }
+        }
+        this
+    }
+
+    fn mount_point(&self, volume: Volume) -> PathBuf {
+        match volume {
+            Volume::Config => self.system.at(places::CONFIG),
+            Volume::Boot(slot) => self.system.at(&format!("/run/tasuki/boot-{slot}")),
+        }
+    }
+}
+
+impl Volumes for Mounted<'_> {
+    fn read(&self, volume: Volume, path: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.mount_point(volume).join(path))
+    }
+
+    fn list(&self, volume: Volume, folder: &str) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(self.mount_point(volume).join(folder))?;
+        entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn overwrite(&mut self, volume: Volume, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let mount_point = self.mount_point(volume);
+        let path = mount_point.join(path);
+        self.system.writable(&mount_point, || {
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            if file.metadata()?.len() != u64::try_from(bytes.len()).unwrap_or(u64::MAX) {
+                return Err(io::Error::other("has another length than what replaces it"));
+            }
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+    }
+
+    fn rename(&mut self, volume: Volume, from: &str, to: &str) -> io::Result<()> {
+        let mount_point = self.mount_point(volume);
+        let [from, to] = [from, to].map(|path| mount_point.join(path));
+        self.system.writable(&mount_point, || {
+            fs::rename(&from, &to)?;
+            let folder = to.parent().unwrap_or(&mount_point);
+            File::open(folder)?.sync_all()
+        })
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        for mount_point in &self.mounted {
+            // A mount that stays is read-only and in memory's way only.
+            let _ = self.system.unmount(mount_point);
+        }
+    }
+}
