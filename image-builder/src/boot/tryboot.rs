@@ -44,7 +44,11 @@ boot_delay=0
         slot.insert(name_of(path)?, from.firmware.read(path)?.to_vec());
     }
     Ok(BootFiles {
-        config: Files::from([("autoboot.txt".to_owned(), AUTOBOOT.into())]),
+        // The firmware does not count; tasuki-board does, in the same files as U-Boot's script.
+        config: super::u_boot::state_files()
+            .into_iter()
+            .chain([("autoboot.txt".to_owned(), AUTOBOOT.into())])
+            .collect(),
         slot,
         empty_slot: Files::new(),
         raw: Vec::new(),

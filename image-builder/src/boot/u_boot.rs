@@ -21,18 +21,25 @@ pub(super) fn files(from: &Ingredients<'_>) -> Result<BootFiles, BootError> {
     for path in &from.board.boot.device_trees {
         slot.insert(format!("dtb/{path}"), from.device_tree(path)?);
     }
-    let state = state("a", "-", 0);
     let script = script::wrap("tasuki", &text(from.board.boot.device_trees.first()));
     Ok(BootFiles {
-        config: Files::from([
-            ("boot.scr".to_owned(), script),
-            ("tasuki/slot-0.env".to_owned(), state.clone()),
-            ("tasuki/slot-1.env".to_owned(), state),
-        ]),
+        config: state_files()
+            .into_iter()
+            .chain([("boot.scr".to_owned(), script)])
+            .collect(),
         slot,
         empty_slot: Files::new(),
         raw: Vec::new(),
     })
+}
+
+/// The state of a new card, twice: slot a is good, nothing is tried.
+pub(super) fn state_files() -> [(String, Vec<u8>); 2] {
+    let state = state("a", "-", 0);
+    [
+        ("tasuki/slot-0.env".to_owned(), state.clone()),
+        ("tasuki/slot-1.env".to_owned(), state),
+    ]
 }
 
 /// A state file: an environment of U-Boot with its checksum.
