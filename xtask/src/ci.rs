@@ -24,7 +24,7 @@ const CARGO_DENY: Tool = Tool {
 };
 
 /// What the end-to-end tests start beside our own programs.
-const TEST_PACKAGES: [Package; 3] = [
+const TEST_PACKAGES: [Package; 4] = [
     Package {
         name: "openssh-client",
         purpose: "a test logs in through the relay",
@@ -36,6 +36,10 @@ const TEST_PACKAGES: [Package; 3] = [
     Package {
         name: "strace",
         purpose: "a test counts the relay's system calls",
+    },
+    Package {
+        name: "systemd",
+        purpose: "systemd-analyze judges the relay's unit",
     },
 ];
 

@@ -54,7 +54,7 @@ fn is_refused(line: &str) -> bool {
     line.contains(" = -1 EPERM") || line.contains(" = -1 EACCES")
 }
 
-async fn live(site: &Site, relay: &mut Relay) {
+pub(crate) async fn live(site: &Site, relay: &mut Relay) {
     let place = relay.place().clone();
     let host = Host::new(1, "pc-1");
 

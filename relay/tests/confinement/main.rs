@@ -8,6 +8,7 @@
 )]
 
 mod life;
+mod unit;
 mod user;
 
 use relay_testkit::Site;
