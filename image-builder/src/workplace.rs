@@ -14,6 +14,7 @@ use crate::package::lock::Lock;
 use crate::package::review::Reviewed;
 use crate::package::store::Store;
 use crate::progress::Progress;
+use crate::tools::Tools;
 
 const BOARDS: &str = "boards";
 
@@ -98,6 +99,19 @@ impl Workplace {
             self.shell,
             self.cache("packages")?,
             self.archive.clone(),
+        )?)
+    }
+
+    /// The programs that images are made with.
+    pub fn tools(&self) -> Result<Tools> {
+        let cache = self.cache("tools")?;
+        let (lock, store) = (self.tools_lock()?, self.store()?);
+        Ok(Tools::open(
+            self.shell,
+            &lock,
+            &store,
+            &cache,
+            &self.progress,
         )?)
     }
 

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::workplace::Workplace;
 
-use super::image_lock;
+use super::{image_contents, image_lock};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -30,6 +30,8 @@ enum Command {
     /// Which packages images are made of
     #[command(subcommand)]
     Lock(image_lock::Command),
+    /// List every file of a board's root, with mode, owner and hash
+    Contents(image_contents::Arguments),
 }
 
 pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
@@ -42,5 +44,6 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let workplace = Workplace::new(source, archive, verbose)?;
     match command {
         Command::Lock(command) => image_lock::run(command, &workplace, out),
+        Command::Contents(contents) => image_contents::run(&contents, &workplace, out),
     }
 }

@@ -235,7 +235,7 @@ fn absent<'n>(
         .collect()
 }
 
-fn stale(workplace: &Workplace, reviewed: &Reviewed) -> Result<Vec<crate::package::Sha256>> {
+fn stale(workplace: &Workplace, reviewed: &Reviewed) -> Result<Vec<crate::identity::Hash>> {
     let mut packages = Vec::new();
     for architecture in Architecture::ALL {
         packages.extend(workplace.lock(architecture)?.packages);
@@ -297,7 +297,7 @@ fn write_scripts(workplace: &Workplace, folder: &Path, out: &mut dyn Write) -> R
 
 #[cfg(test)]
 mod tests {
-    use crate::package::Sha256;
+    use crate::identity::Hash;
     use crate::package::lock::{Archive, Script};
 
     use super::*;
@@ -311,10 +311,10 @@ mod tests {
             archive: Archive::Debian,
             path: String::new(),
             size: 0,
-            sha256: Sha256::of(version.as_bytes()),
+            sha256: Hash::of(version.as_bytes()),
             scripts: vec![Script {
                 name: "postinst".into(),
-                sha256: Sha256::of(script),
+                sha256: Hash::of(script),
             }],
         }
     }

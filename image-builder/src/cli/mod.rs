@@ -7,6 +7,7 @@ mod ca_roll;
 mod deployment_init;
 mod entry;
 mod image;
+mod image_contents;
 mod image_lock;
 mod network;
 mod node_add;

@@ -4,12 +4,12 @@
 
 use std::fmt::Write;
 
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use protocol::file::reader::{Problems, Table, read};
 use protocol::from_toml_text;
 
 use crate::board::{Architecture, Board};
+use crate::identity::Hash;
 
 /// All packages of one architecture, or of the tools root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Suite {
     pub name: String,
     pub archive: Archive,
     /// SHA-256 of `InRelease`.
-    pub release: Sha256,
+    pub release: Hash,
 }
 
 /// One package.
@@ -44,7 +44,7 @@ pub struct Locked {
     pub path: String,
     /// Bytes.
     pub size: u64,
-    pub sha256: Sha256,
+    pub sha256: Hash,
     /// Maintainer scripts that run on installation.
     pub scripts: Vec<Script>,
 }
@@ -53,7 +53,7 @@ pub struct Locked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     pub name: String,
-    pub sha256: Sha256,
+    pub sha256: Hash,
 }
 
 /// What a package is used for.
@@ -90,46 +90,6 @@ impl Part {
             Self::Root => "root",
             Self::Boot => "boot",
         }
-    }
-}
-
-/// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sha256([u8; 32]);
-
-impl Sha256 {
-    pub fn of(bytes: &[u8]) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        let mut sum = [0; 32];
-        sum.copy_from_slice(digest.as_ref());
-        Self(sum)
-    }
-
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Sha256 {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl std::fmt::Debug for Sha256 {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, formatter)
-    }
-}
-
-impl std::str::FromStr for Sha256 {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|_| "is not hexadecimal")?;
-        bytes.try_into().map(Self).map_err(|_| "is not 32 bytes")
     }
 }
 
@@ -175,7 +135,7 @@ impl std::str::FromStr for Time {
 }
 
 from_toml_text!(
-    Sha256: "a SHA-256 in hexadecimal",
+    Hash: "a SHA-256 in hexadecimal",
     Script: "a script's name and its SHA-256",
     Part: "\"root\" or \"boot\"",
     Archive: "\"debian\" or \"debian-security\"",
@@ -320,7 +280,7 @@ mod tests {
     fn lock() -> Lock {
         let script = Script {
             name: "postinst".into(),
-            sha256: Sha256::of(b"script"),
+            sha256: Hash::of(b"script"),
         };
         Lock {
             architecture: Architecture::Arm64,
@@ -328,7 +288,7 @@ mod tests {
             suites: vec![Suite {
                 name: "trixie".into(),
                 archive: Archive::Debian,
-                release: Sha256::of(b"release"),
+                release: Hash::of(b"release"),
             }],
             packages: vec![Locked {
                 name: "linux-image-6".into(),
@@ -338,7 +298,7 @@ mod tests {
                 archive: Archive::Security,
                 path: "pool/main/l/x_2_arm64.deb".into(),
                 size: 7,
-                sha256: Sha256::of(b"package"),
+                sha256: Hash::of(b"package"),
                 scripts: vec![script],
             }],
         }
@@ -371,12 +331,5 @@ mod tests {
             problems.contains("package[0].part: 'both': is unknown"),
             "{problems}"
         );
-    }
-
-    #[test]
-    fn hashes_are_those_of_fips_180() {
-        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-        assert_eq!(Sha256::of(b"").to_string(), empty);
     }
 }

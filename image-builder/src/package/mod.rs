@@ -14,5 +14,5 @@ pub mod store;
 pub(crate) mod testkit;
 
 pub use self::deb::Deb;
-pub use self::lock::{Lock, Locked, Part, Sha256};
+pub use self::lock::{Lock, Locked, Part};
 pub use self::store::Store;

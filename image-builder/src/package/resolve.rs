@@ -11,8 +11,9 @@ use tempfile::TempDir;
 
 use crate::board::Architecture;
 use crate::exec::{ExecError, Shell};
+use crate::identity::Hash;
 
-use super::lock::{Archive, Part, Sha256, Suite};
+use super::lock::{Archive, Part, Suite};
 
 /// Where Debian's packages come from; a content delivery network that any workstation reaches.
 pub const MIRROR: &str = "http://deb.debian.org";
@@ -55,7 +56,7 @@ pub struct Offer {
     pub archive: Archive,
     pub path: String,
     pub size: u64,
-    pub sha256: Sha256,
+    pub sha256: Hash,
 }
 
 /// An apt with fresh lists for one architecture.
@@ -134,7 +135,7 @@ impl Resolver {
             suites.push(Suite {
                 name: name.to_owned(),
                 archive,
-                release: Sha256::of(&bytes),
+                release: Hash::of(&bytes),
             });
         }
         Ok((suites, newest))
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_offer_is_read_with_its_epoch_and_archive() {
-        let sum = Sha256::of(b"x");
+        let sum = Hash::of(b"x");
         let line = format!(
             "'{MIRROR}/debian-security/pool/updates/main/l/lib_6.3%2bd-3_arm64.deb' \
              lib_2%3a6.3+d-3_arm64.deb 535088 SHA256:{sum}"

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 
 use protocol::file::reader::{Problems, read};
 
-use super::lock::{Locked, Part, Script, Sha256};
+use crate::identity::Hash;
+
+use super::lock::{Locked, Part, Script};
 
 /// The scripts that run when a package is installed; removal is nothing that an image knows.
 pub const NAMES: [&str; 2] = ["preinst", "postinst"];
 
 /// The reviewed scripts by hash, with what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reviewed(BTreeMap<Sha256, String>);
+pub struct Reviewed(BTreeMap<Hash, String>);
 
 /// Scripts that nobody has read.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +55,7 @@ impl Reviewed {
                 // For people; the hash alone decides.
                 script.required::<String>("package");
                 script.required::<String>("name");
-                let sha256 = script.required::<Sha256>("sha256");
+                let sha256 = script.required::<Hash>("sha256");
                 let finding = script.required::<String>("finding");
                 Some((sha256?, finding?))
             });
@@ -85,8 +87,8 @@ impl Reviewed {
     }
 
     /// Entries whose script no package has any more.
-    pub fn stale<'l>(&self, packages: impl IntoIterator<Item = &'l Locked>) -> Vec<Sha256> {
-        let used: Vec<Sha256> = packages
+    pub fn stale<'l>(&self, packages: impl IntoIterator<Item = &'l Locked>) -> Vec<Hash> {
+        let used: Vec<Hash> = packages
             .into_iter()
             .flat_map(|package| package.scripts.iter().map(|script| script.sha256))
             .collect();
@@ -103,7 +105,7 @@ pub fn scripts<'c>(
         let content: &[u8] = control.get(name)?;
         let script = Script {
             name: name.to_owned(),
-            sha256: Sha256::of(content),
+            sha256: Hash::of(content),
         };
         Some((script, content))
     })
@@ -123,10 +125,10 @@ mod tests {
             archive: Archive::Debian,
             path: String::new(),
             size: 0,
-            sha256: Sha256::of(b""),
+            sha256: Hash::of(b""),
             scripts: vec![Script {
                 name: "postinst".into(),
-                sha256: Sha256::of(script),
+                sha256: Hash::of(script),
             }],
         }
     }
@@ -140,7 +142,7 @@ mod tests {
         ];
         let known = format!(
             "[[script]]\npackage = \"a\"\nname = \"postinst\"\nsha256 = \"{}\"\nfinding = \"x\"\n",
-            Sha256::of(b"read")
+            Hash::of(b"read")
         );
 
         let refused = Reviewed::parse(&known)
@@ -154,6 +156,6 @@ mod tests {
         let advice = text.split_once("\n\n").unwrap().1;
         let grown = Reviewed::parse(&format!("{known}{advice}")).unwrap();
         assert!(grown.check(&packages).is_ok());
-        assert_eq!(grown.stale(&packages[..1]), [Sha256::of(b"changed")]);
+        assert_eq!(grown.stale(&packages[..1]), [Hash::of(b"changed")]);
     }
 }

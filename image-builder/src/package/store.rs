@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::exec::Shell;
+use crate::identity::Hash;
 use crate::progress::Progress;
 
-use super::lock::{Locked, Sha256};
+use super::lock::Locked;
 use super::resolve::MIRROR;
 
 /// Every package that Debian ever had, by date.
@@ -106,7 +107,7 @@ impl Store {
             path: path.clone(),
             source,
         })?;
-        if Sha256::of(&bytes) == package.sha256 {
+        if Hash::of(&bytes) == package.sha256 {
             return Ok(bytes);
         }
         // Away with it, so that the next run fetches it anew.
@@ -147,7 +148,7 @@ impl Store {
 
     /// Keeps `bytes` if they are the package.
     fn keep(&self, package: &Locked, bytes: &[u8]) -> Result<bool, StoreError> {
-        if Sha256::of(bytes) != package.sha256 {
+        if Hash::of(bytes) != package.sha256 {
             return Ok(false);
         }
         let path = self.place(package);
@@ -208,7 +209,7 @@ mod tests {
             archive: Archive::Debian,
             path: "pool/a_1_all.deb".into(),
             size: 1,
-            sha256: Sha256::of(content),
+            sha256: Hash::of(content),
             scripts: Vec::new(),
         }
     }
