@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -78,12 +78,14 @@ impl Relay {
     pub fn hear(&self, expected: &str) {
         let mut buffer = [0; 1_024];
         loop {
-            let length = self.systemd.recv(&mut buffer).unwrap_or_else(|error| {
-                panic!(
+            let length = match self.systemd.recv(&mut buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => panic!(
                     "systemd was not told {expected}: {error}\n--- relay ---\n{}",
                     self.log()
-                )
-            });
+                ),
+            };
             let text = String::from_utf8_lossy(&buffer[..length]);
             if text.lines().any(|line| line == expected) {
                 return;

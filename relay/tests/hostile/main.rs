@@ -13,7 +13,10 @@
 
 mod attack;
 mod garbage;
+mod scan;
 mod slow;
+mod ticket;
+mod urgent;
 mod witness;
 
 use relay_testkit::Site;

@@ -1,0 +1,114 @@
+//! Tickets that were used before, that are for another host, or that somebody made up.
+
+use protocol::refusal::RefusalCode;
+use protocol::secret::Ticket;
+use relay_testkit::{Agent, Host, Place, connect, join, session};
+use tasuki_relay::limits;
+
+use crate::attack::gained;
+use crate::site;
+use crate::witness::Witness;
+
+async fn leg_with(place: &Place, host: &Host, ticket: &Ticket) -> Agent {
+    let mut leg = place.dial(protocol::ALPN_LEG, Some(host)).await.unwrap();
+    leg.send(join(ticket)).await;
+    leg
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_is_good_once_and_for_its_own_host() {
+    let relay = site("").start();
+    let place = relay.place().from([127, 0, 3, 1].into());
+    let (owner, thief) = (Host::new(1, "pc-1"), Host::new(2, "pc-2"));
+    let (mut link, _) = place.registered(&owner).await;
+    let (_other, _) = place.registered(&thief).await;
+    let mut client = place.leg().await;
+    client.send(connect("pc-1")).await;
+    let ticket = link.invite().await.ticket;
+
+    let stolen = leg_with(&place, &thief, &ticket).await;
+    assert_eq!(stolen.refused().await, RefusalCode::TicketForeign);
+    let mut good = leg_with(&place, &owner, &ticket).await;
+    good.joined().await;
+    client.joined().await;
+    let replayed = leg_with(&place, &owner, &ticket).await;
+    assert_eq!(replayed.refused().await, RefusalCode::TicketUsed);
+
+    let metrics = relay.metrics();
+    assert_eq!(
+        metrics.get("tasuki_refused_total{code=\"ticket_foreign\"}"),
+        1.0
+    );
+    assert_eq!(
+        metrics.get("tasuki_refused_total{code=\"ticket_used\"}"),
+        1.0
+    );
+    assert_eq!(
+        metrics.get("tasuki_sessions"),
+        1.0,
+        "the session is not disturbed"
+    );
+}
+
+/// Whoever guesses gets no answer any more beyond the rate, and a good ticket from the same
+/// address is as good as ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_are_told_nothing_beyond_the_rate_and_hurt_nobody() {
+    let relay = site("").start();
+    let witness = Witness::start(&relay);
+    let place = relay.place().from([127, 0, 3, 2].into());
+    let (honest, guesser) = (Host::new(1, "pc-1"), Host::new(2, "pc-2"));
+    let (mut link, _) = place.registered(&honest).await;
+    let before = relay.metrics();
+    let began = std::time::Instant::now();
+
+    let (per_second, at_once) = limits::WRONG_TICKETS;
+    let guesses = at_once + 40;
+    let mut told = 0;
+    for number in 0..guesses {
+        let mut bytes = [7; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let leg = leg_with(&place, &guesser, &Ticket::new(bytes)).await;
+        match leg.refused().await {
+            RefusalCode::TicketUnknown => told += 1,
+            code => assert_eq!(code, RefusalCode::TooManyAttempts),
+        }
+    }
+    let forgiven = began.elapsed().as_secs_f64().ceil() * f64::from(per_second);
+
+    assert!(told >= at_once, "{told} answers");
+    assert!(f64::from(told - at_once) <= forgiven, "{told} answers");
+    let after = relay.metrics();
+    let gained = gained(&before, &after);
+    assert_eq!(
+        gained("tasuki_refused_total{code=\"ticket_unknown\"}"),
+        f64::from(told)
+    );
+    let masked = gained("tasuki_refused_total{code=\"too_many_attempts\"}");
+    assert_eq!(masked, f64::from(guesses - told));
+    session(&place, &honest, &mut link, "pc-1").await;
+    witness.finish();
+}
+
+/// A stranger who calls and hangs up makes a host come too late again and again. That is no guess:
+/// the tickets were real.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_comes_too_late_is_always_told_so() {
+    let relay = site("").start();
+    let place = relay.place().from([127, 0, 3, 3].into());
+    let host = Host::new(1, "pc-1");
+    let (mut link, _) = place.registered(&host).await;
+    let mut client = place.leg().await;
+    client.send(connect("pc-1")).await;
+    let ticket = link.invite().await.ticket;
+    drop(client);
+    relay_testkit::until("the client to be gone", || {
+        relay.metrics().get("tasuki_hung_up_total") == 1.0
+    })
+    .await;
+
+    for _ in 0..limits::WRONG_TICKETS.1 + 20 {
+        let late = leg_with(&place, &host, &ticket).await;
+        assert_eq!(late.refused().await, RefusalCode::TicketLate);
+    }
+}
