@@ -14,7 +14,8 @@ use crate::places::{self, Board, Topic};
 use crate::slot::mounted::Mounted;
 use crate::slot::{Slot, Slots, State};
 use crate::sys::System;
-use crate::{clock, data, file, provision};
+use crate::watch::view::View;
+use crate::{clock, data, file, provision, watch};
 
 /// The unit that asks turns it into a reboot.
 const EXIT_REBOOT: u8 = 10;
@@ -42,6 +43,16 @@ enum Command {
     /// The two systems on the card
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// Say how the board does, as its screen does
+    Status,
+    /// Show how the board does on its LED and its consoles, for ever
+    Watch,
+    /// Let the LED flicker, so that somebody finds the board
+    Locate {
+        /// For how long; 0 ends it
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1_440))]
+        minutes: u64,
+    },
     /// Wait until this system is healthy, and mark it good; fails if it does not get there
     Gate,
 }
@@ -95,6 +106,12 @@ fn run(system: &System, command: Command) -> Result<ExitCode> {
         Command::Clock(ClockCommand::Save) => clock::save(system, SystemTime::now())?,
         Command::Slot(SlotCommand::Resume) => return Ok(resume(system)),
         Command::Slot(command) => slot(system, &command)?,
+        Command::Status => {
+            let view = View::gather(system, &Board::load(system)?);
+            say(&view.to_string())?;
+        }
+        Command::Watch => watch::run(system, &Board::load(system)?, tell),
+        Command::Locate { minutes } => watch::locate(system, minutes * 60)?,
         Command::Gate => return wait_for_health(system),
     }
     Ok(ExitCode::SUCCESS)

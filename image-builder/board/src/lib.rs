@@ -9,3 +9,4 @@ pub mod places;
 pub mod provision;
 pub mod slot;
 pub mod sys;
+pub mod watch;

@@ -3,18 +3,23 @@
 //! [`System`] is a board, or a folder that looks like one: then nothing is mounted or set, and
 //! everything else is the same. Each function says which manual page has its rules.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
 use nix::mount::{MsFlags, mount, umount};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_settime};
 use nix::unistd::{sethostname, syncfs};
+
+/// Held while a file system is writable.
+const LOCK: &str = "/run/tasuki/lock";
 
 /// A board, or a folder that stands for one.
 #[derive(Debug, Clone)]
@@ -49,6 +54,9 @@ impl System {
         if !self.is_real() {
             return change();
         }
+        // Another of these programs must not make it read-only halfway.
+        let lock = fs::File::create(self.at(LOCK))?;
+        lock.lock()?;
         remount(mount_point, MsFlags::empty())?;
         let done = change();
         let synced = fs::File::open(mount_point).and_then(|folder| Ok(syncfs(&folder)?));
@@ -114,6 +122,16 @@ impl System {
             clock_settime(ClockId::CLOCK_REALTIME, time)?;
         }
         Ok(())
+    }
+
+    /// Opens a terminal to write on: it neither becomes this process's own nor makes it wait
+    /// (open(2), `O_NOCTTY`, `O_NONBLOCK`).
+    pub fn open_terminal(&self, path: &str) -> io::Result<fs::File> {
+        let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+        OpenOptions::new()
+            .append(true)
+            .custom_flags(flags.bits())
+            .open(self.at(path))
     }
 
     /// Addresses that others can use, without those of this machine only (getifaddrs(3)).
