@@ -57,8 +57,8 @@ struct Link {
 impl Link {
     async fn live(mut self, random: Random) {
         let from = host_address(self.number);
-        let key = self.host.key().public_key();
         let world = Arc::clone(&self.world);
+        let key = world.key(self.number);
         let Some(mut peer) = world.accept(Purpose::Link, from, Some(key), random) else {
             return;
         };
@@ -192,7 +192,7 @@ impl Link {
 }
 
 async fn host_leg(world: Arc<World>, number: usize, invite: Invite, random: Random) {
-    let key = world.hosts()[number].key().public_key();
+    let key = world.key(number);
     let from = host_address(number);
     let Some(mut peer) = world.accept(Purpose::Leg, from, Some(key), random) else {
         return;
@@ -246,6 +246,7 @@ pub(super) async fn client(world: Arc<World>, number: usize, mut random: Random)
     let Some(mut peer) = world.accept(Purpose::Leg, from, None, random) else {
         return;
     };
+    world.calls();
     if !peer.send(&call.into()).await {
         return;
     }
@@ -265,11 +266,12 @@ pub(super) async fn client(world: Arc<World>, number: usize, mut random: Random)
             () = sleep_until(deadline) => {
                 assert!(patience < PATIENCE, "a leg waits past its deadline");
                 world.note(number, "client leaves");
-                return match peer.random().below(3) {
-                    0 => peer.reset(),
-                    1 => peer.vanish(),
-                    _ => {}
-                };
+                match peer.random().below(3) {
+                    0 => return peer.vanish(),
+                    1 => peer.reset(),
+                    _ => drop(peer),
+                }
+                return world.has_left().await;
             }
         };
         match frame {

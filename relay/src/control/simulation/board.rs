@@ -36,6 +36,7 @@ pub(super) struct Fixture {
     tls: OuterTls,
     /// With their claims.
     pub(super) hosts: Vec<Host>,
+    pub(super) keys: Vec<HostKey>,
 }
 
 pub(super) fn fixture() -> &'static Fixture {
@@ -64,8 +65,10 @@ pub(super) fn fixture() -> &'static Fixture {
             host.claim = Some(admitted.claim);
             host
         };
+        let hosts: Vec<Host> = (0..HOSTS).map(enrol).collect();
         Fixture {
-            hosts: (0..HOSTS).map(enrol).collect(),
+            keys: hosts.iter().map(|host| host.key().public_key()).collect(),
+            hosts,
             tls: OuterTls::new(&node.certificate, &node.key).expect("a certificate"),
             registrar: Arc::new(registrar),
         }

@@ -19,7 +19,7 @@ use super::Settings;
 use crate::config::Bar;
 use crate::seeds::{self, Random};
 pub(super) use wire::Virtual;
-use world::{World, seconds};
+use world::{Event, World, seconds};
 
 #[test]
 fn every_seed_keeps_every_promise() {
@@ -28,8 +28,15 @@ fn every_seed_keeps_every_promise() {
     });
 }
 
-/// One run; gives a number for what happened.
-fn run(seed: u64) -> u64 {
+#[test]
+fn a_seed_does_the_same_again() {
+    for seed in 0..10 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
+
+/// One run, and what happened in it.
+fn run(seed: u64) -> Vec<Event> {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -38,7 +45,7 @@ fn run(seed: u64) -> u64 {
     runtime.block_on(play(Random::new(seed)))
 }
 
-async fn play(mut random: Random) -> u64 {
+async fn play(mut random: Random) -> Vec<Event> {
     let settings = Settings {
         sessions_max: 1 + usize::try_from(random.below(8)).expect("small"),
         links_max: 1 + usize::try_from(random.below(8)).expect("small"),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,14 +31,19 @@ pub(super) struct World {
     began: Instant,
 }
 
+/// When, who and what.
+pub(super) type Event = (Duration, usize, &'static str);
+
 /// What the agents saw.
 #[derive(Default)]
 pub(super) struct Seen {
     /// Host, nonce and epoch of every registration that was sent.
     pub(super) registers: Vec<(usize, [u8; 16], u64)>,
+    /// Clients that have called and not left, or left without a word.
+    calls: usize,
     legs: Vec<(u64, Side, Peer)>,
     stopped: bool,
-    trace: DefaultHasher,
+    trace: Vec<Event>,
 }
 
 /// Who got `Joined`.
@@ -62,6 +66,10 @@ impl World {
         &fixture().hosts
     }
 
+    pub(super) fn key(&self, number: usize) -> HostKey {
+        fixture().keys[number]
+    }
+
     pub(super) fn accept(
         &self,
         purpose: Purpose,
@@ -82,17 +90,31 @@ impl World {
     }
 
     /// Takes note of an event, for the comparison of two runs.
-    pub(super) fn note(&self, who: usize, what: &str) {
-        let at = self.began.elapsed().as_millis();
-        (at, who, what).hash(&mut self.seen().trace);
+    pub(super) fn note(&self, who: usize, what: &'static str) {
+        let at = self.began.elapsed();
+        self.seen().trace.push((at, who, what));
     }
 
-    pub(super) fn trace(&self) -> u64 {
-        self.seen().trace.finish()
+    /// What happened. The order within one instant does not count: tokio's watch channels wake
+    /// their receivers in an order of their own.
+    pub(super) fn trace(&self) -> Vec<Event> {
+        let mut trace = std::mem::take(&mut self.seen().trace);
+        trace.sort_unstable();
+        trace
     }
 
     pub(super) fn joined(&self, session: u64, side: Side, peer: Peer) {
         self.seen().legs.push((session, side, peer));
+    }
+
+    pub(super) fn calls(&self) {
+        self.seen().calls += 1;
+    }
+
+    /// The client has hung up, and the board has had a moment to notice.
+    pub(super) async fn has_left(&self) {
+        sleep(seconds(1)).await;
+        self.seen().calls -= 1;
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -155,16 +177,16 @@ impl World {
         assert!(status.links <= HOSTS, "a host key twice");
         assert!(status.unproven + status.parked + status.links <= connections);
         assert!(status.sessions <= shared.settings.sessions_max);
-        for host in self.hosts() {
+        for (host, key) in fixture().hosts.iter().zip(&fixture().keys) {
             let id = host.wish.as_ref().expect("an ID");
             if let Some(present) = shared.presence.find(id) {
-                assert_eq!(
-                    present.host_key,
-                    host.key().public_key(),
-                    "another host's ID"
-                );
+                assert_eq!(present.host_key, *key, "another host's ID");
             }
         }
+        assert!(
+            status.parked <= self.seen().calls,
+            "a client that has left holds a place"
+        );
     }
 
     /// Each session joined one client and the host that it had called, with one ticket.
