@@ -19,6 +19,10 @@ use crate::tls::record::RecordExact;
 
 /// A connection whose handshake is done.
 #[derive(Debug)]
+#[cfg_attr(
+    test,
+    expect(clippy::large_enum_variant, reason = "the small one is for tests only")
+)]
 pub(super) enum Stream {
     Tls(TlsStream<RecordExact<TcpStream>>),
     #[cfg(test)]

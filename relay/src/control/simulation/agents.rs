@@ -128,7 +128,12 @@ impl Link {
             Frame::Registered(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::BoardListPart(_) => {
                 true
             }
-            frame => panic!("a link gets {}", frame.name()),
+            Frame::Register(_)
+            | Frame::Connect(_)
+            | Frame::Join(_)
+            | Frame::Joined(_)
+            | Frame::Decline(_)
+            | Frame::Redirect(_) => panic!("a link gets {}", frame.name()),
         }
     }
 
