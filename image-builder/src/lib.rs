@@ -8,6 +8,7 @@
 pub mod assemble;
 pub mod board;
 pub mod boot;
+pub mod build;
 pub mod card;
 pub mod cli;
 pub mod deployment;
@@ -24,5 +25,6 @@ pub mod release;
 pub mod root;
 pub mod tools;
 pub mod sbom;
+pub mod settings;
 pub mod verity;
 pub mod workplace;

@@ -25,6 +25,8 @@ pub struct Programs {
     pub first_stage: Vec<u8>,
     /// What `rustc --version --verbose` says.
     pub compiler: String,
+    /// The crates in them, as `cargo tree --prefix none` lists them.
+    pub crates: String,
 }
 
 /// Why there are no programs.
@@ -65,7 +67,7 @@ pub fn build(
 ) -> Result<Programs, ProgramsError> {
     let toolchain = Toolchain::find(shell, architecture)?;
     let key = Hash::of(format!("{}\n{architecture}", toolchain.version).as_bytes()).to_string();
-    let folder = cache.join("programs").join(key.get(..16).unwrap_or(&key));
+    let folder = cache.join(key.get(..16).unwrap_or(&key));
     let build = Build {
         shell,
         source,
@@ -84,6 +86,7 @@ pub fn build(
         relay: read(&linked.join("tasuki-relay"))?,
         board: read(&linked.join("tasuki-board"))?,
         first_stage: read(&fixed.join("first-stage"))?,
+        crates: build.crates()?,
         compiler: build.toolchain.version,
     })
 }
@@ -157,6 +160,17 @@ impl Build<'_> {
         }
         call.run()?;
         Ok(folder.join(target).join("release"))
+    }
+
+    /// What the programs consist of, for the SBOM.
+    fn crates(&self) -> Result<String, ProgramsError> {
+        let call = passed(self.shell.call_local(&self.toolchain.cargo))
+            .dir(self.source)
+            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none"])
+            .args(["--format", "{p}", "--no-dedupe"])
+            .args(["--target", self.architecture.target()])
+            .args(["-p", "relay", "-p", "board", "-p", "first-stage"]);
+        Ok(call.text()?)
     }
 
     /// What must not be seen in a program: where it was built.

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::workplace::Workplace;
 
-use super::{image_contents, image_lock};
+use super::{image_build, image_contents, image_diff, image_inspect, image_lock, image_verify};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -27,6 +27,14 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Build a board's image
+    Build(image_build::Arguments),
+    /// Prove that an image is what its manifest says, and that this checkout gives it
+    Verify(image_verify::Arguments),
+    /// Tell where two images differ, and which input is why
+    Diff(image_diff::Arguments),
+    /// Show what lies where on an image or a card
+    Inspect(image_inspect::Arguments),
     /// Which packages images are made of
     #[command(subcommand)]
     Lock(image_lock::Command),
@@ -43,6 +51,10 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     } = arguments;
     let workplace = Workplace::new(source, archive, verbose)?;
     match command {
+        Command::Build(build) => image_build::run(build, &workplace, out),
+        Command::Verify(verify) => image_verify::run(&verify, &workplace, out),
+        Command::Diff(diff) => image_diff::run(&diff, &workplace, out),
+        Command::Inspect(inspect) => image_inspect::run(&inspect, &workplace, out),
         Command::Lock(command) => image_lock::run(command, &workplace, out),
         Command::Contents(contents) => image_contents::run(&contents, &workplace, out),
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::disk::read;
@@ -19,12 +19,7 @@ pub(super) struct Arguments {
     there: PathBuf,
 }
 
-/// Whether they are the same.
-pub(super) fn run(
-    arguments: &Arguments,
-    workplace: &Workplace,
-    out: &mut dyn Write,
-) -> Result<bool> {
+pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
     let Arguments { here, there } = arguments;
     let mut count = 0;
     // Images without their papers can still be compared byte by byte.
@@ -38,10 +33,11 @@ pub(super) fn run(
         writeln!(out, "the images differ first at {place}")?;
         count += 1;
     }
-    if count == 0 {
-        writeln!(out, "the same")?;
+    if count > 0 {
+        bail!("they differ");
     }
-    Ok(count == 0)
+    writeln!(out, "the same")?;
+    Ok(())
 }
 
 fn first_difference(here: &Path, there: &Path, workplace: &Workplace) -> Result<Option<String>> {

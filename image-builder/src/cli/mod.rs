@@ -4,11 +4,16 @@
 //! Texts go to a writer that the caller gives, so that tests can read them.
 
 mod ca_roll;
+mod card;
 mod deployment_init;
 mod entry;
 mod image;
+mod image_build;
 mod image_contents;
+mod image_diff;
+mod image_inspect;
 mod image_lock;
+mod image_verify;
 mod network;
 mod node_add;
 mod node_file;
@@ -79,6 +84,8 @@ enum Command {
     Ca(CaCommand),
     /// Images for cards: what is in them, and making them
     Image(image::Arguments),
+    /// Cards: writing an image to one
+    Card(card::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,6 +181,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -
         Command::Entry(entry) => entry::run(entry, context),
         Command::Ca(CaCommand::Roll(roll)) => ca_roll::run(roll, context),
         Command::Image(image) => image::run(image, context.out),
+        Command::Card(card) => card::run(card, context.out),
     }?;
     context.out.flush()?;
     Ok(ExitCode::SUCCESS)

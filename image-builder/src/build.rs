@@ -1,0 +1,199 @@
+//! The story of an image: from a board's name to a planned disk with everything in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::assemble::{self, Assembled, Sources};
+use crate::board::Board;
+use crate::identity::Hash;
+use crate::manifest::Inputs;
+use crate::package::{Lock, Locked};
+use crate::programs::{self, Programs};
+use crate::root;
+use crate::sbom::{self, Component, Origin};
+use crate::settings;
+use crate::workplace::Workplace;
+
+/// An image before it is written.
+#[derive(Debug)]
+pub struct Built {
+    pub assembled: Assembled,
+    pub inputs: Inputs,
+    /// CycloneDX.
+    pub sbom: String,
+    /// Compiler and tools.
+    pub recipe: Value,
+}
+
+/// Builds the image of a board.
+pub fn build(workplace: &Workplace, name: &str, version: &str) -> Result<Built> {
+    let progress = &workplace.progress;
+    let board = workplace.board(name)?;
+    let lock = workplace.lock(board.architecture)?;
+    let packages: Vec<&Locked> = lock.of_board(&board).collect();
+    let tools_lock = workplace.tools_lock()?;
+    let tools = workplace.tools()?;
+    let programs = {
+        let _step = progress.step("compiling relay, board program and first stage", 0);
+        let cache = workplace.cache("programs")?;
+        programs::build(
+            workplace.shell,
+            &workplace.source,
+            board.architecture,
+            &cache,
+        )?
+    };
+    let inputs = inputs(
+        workplace,
+        &board,
+        version,
+        &packages,
+        &tools_lock,
+        &programs,
+    )?;
+    let seed = inputs.seed();
+    let folder = tempfile::tempdir().context("no room for temporary files")?;
+    let ours = [
+        ("usr/bin/tasuki-relay", programs.relay.as_slice()),
+        ("usr/bin/tasuki-board", programs.board.as_slice()),
+    ];
+    let folder = folder.path();
+    let mut made = root::build(workplace, &tools, &board, &lock, version, &ours, folder)?;
+    settings::add(&mut made.root, &board, version)?;
+    let root = {
+        let _step = progress.step("packing the root", 0);
+        root::erofs(
+            &made.root,
+            seed.uuid("root"),
+            tools.call("mkfs.erofs"),
+            folder,
+        )?
+    };
+    let assembled = {
+        let _step = progress.step("assembling the disk", 0);
+        let sources = Sources {
+            board: &board,
+            version,
+            kernel_version: &made.kernel_version,
+            kernel: &made.kernel,
+            firmware: &made.firmware,
+            modules: &made.root,
+            first_stage: &programs.first_stage,
+            root,
+            seed,
+            time: lock.time,
+        };
+        assemble::assemble(sources, |name| tools.call(name), folder)?
+    };
+    let cargo_lock = workplace.source.join("Cargo.lock");
+    let cargo_lock = fs::read_to_string(cargo_lock).context("cannot read Cargo.lock")?;
+    let mut components: Vec<Component> = packages.iter().map(|p| component(p, &board)).collect();
+    components.extend(sbom::crates(&programs.crates, &cargo_lock)?);
+    Ok(Built {
+        assembled,
+        sbom: sbom::document(name, version, &seed, components),
+        recipe: recipe(name, version, &tools_lock, &programs),
+        inputs,
+    })
+}
+
+/// Everything that goes into the image, by its hash.
+fn inputs(
+    workplace: &Workplace,
+    board: &Board,
+    version: &str,
+    packages: &[&Locked],
+    tools: &Lock,
+    programs: &Programs,
+) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    let builder = env!("CARGO_PKG_VERSION");
+    inputs.add("image", &board.name, version, Hash::of(version.as_bytes()));
+    inputs.add("builder", "tasuki", builder, Hash::of(builder.as_bytes()));
+    for package in packages {
+        inputs.add("package", &package.name, &package.version, package.sha256);
+    }
+    for package in &tools.packages {
+        inputs.add("tool", &package.name, &package.version, package.sha256);
+    }
+    for (name, bytes) in [
+        ("tasuki-relay", &programs.relay),
+        ("tasuki-board", &programs.board),
+        ("first-stage", &programs.first_stage),
+    ] {
+        inputs.add("program", name, "", Hash::of(bytes));
+    }
+    for path in files(workplace, &board.name)? {
+        let bytes = fs::read(workplace.source.join(&path))
+            .with_context(|| format!("cannot read {path}"))?;
+        inputs.add("file", &path, "", Hash::of(&bytes));
+    }
+    Ok(inputs)
+}
+
+/// Paths of the checkout's files that say what the board's image is like.
+fn files(workplace: &Workplace, board: &str) -> Result<Vec<String>> {
+    let mut files = ["contents", "packages", "users"]
+        .map(|name| format!("boards/{name}.toml"))
+        .to_vec();
+    let mut next = Some(board.to_owned());
+    while let Some(name) = next {
+        let file = format!("{name}.toml");
+        let table: toml::Table = workplace.read(&file)?.parse()?;
+        next = table
+            .get("inherit")
+            .and_then(|parent| parent.as_str())
+            .map(str::to_owned);
+        files.push(format!("boards/{file}"));
+    }
+    below(&workplace.source, Path::new("systemd"), &mut files)?;
+    Ok(files)
+}
+
+fn below(source: &Path, folder: &Path, files: &mut Vec<String>) -> Result<()> {
+    let place = source.join(folder);
+    let entries =
+        fs::read_dir(&place).with_context(|| format!("cannot read {}", place.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            below(source, &path, files)?;
+        } else {
+            files.push(path.to_string_lossy().into_owned());
+        }
+    }
+    Ok(())
+}
+
+fn component(package: &Locked, board: &Board) -> Component {
+    let all = package.path.ends_with("_all.deb");
+    Component {
+        origin: if all {
+            Origin::DebianAll
+        } else {
+            Origin::Debian(board.architecture)
+        },
+        name: package.name.clone(),
+        version: package.version.clone(),
+        sha256: Some(package.sha256.to_string()),
+    }
+}
+
+/// For a person who wants the same bytes.
+fn recipe(name: &str, version: &str, tools: &Lock, programs: &Programs) -> Value {
+    let tools: BTreeMap<&str, &str> = tools
+        .packages
+        .iter()
+        .map(|tool| (tool.name.as_str(), tool.version.as_str()))
+        .collect();
+    json!({
+        "command": format!("tasuki image build --board {name} --image-version {version}"),
+        "compiler": programs.compiler.lines().collect::<Vec<_>>(),
+        "tools": tools,
+    })
+}

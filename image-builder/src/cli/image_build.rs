@@ -1,0 +1,56 @@
+//! `tasuki image build`: a board's image, and the papers that belong to it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::build;
+use crate::release::{self, Papers};
+use crate::workplace::Workplace;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The board, a file in boards/ without its ending
+    #[arg(long, value_name = "NAME")]
+    board: String,
+    /// The version that the image says it is
+    #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
+    image_version: String,
+    /// The folder to fill [default: tasuki-BOARD-VERSION]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: Arguments, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
+    let Arguments {
+        board,
+        image_version,
+        out: folder,
+    } = arguments;
+    let folder = folder.unwrap_or_else(|| format!("tasuki-{board}-{image_version}").into());
+    let built = build::build(workplace, &board, &image_version)?;
+    let papers = Papers {
+        board: &board,
+        version: &image_version,
+        inputs: &built.inputs,
+        sbom: built.sbom,
+        recipe: built.recipe,
+    };
+    let release = release::write(&built.assembled, &papers, &folder, &workplace.progress)?;
+    writeln!(
+        out,
+        "Wrote {} ({} MiB).\n\
+         Image: sha256 {}\n\
+         Root:  {}\n\
+         \n\
+         Next: tasuki card flash {} DEVICE --node NODE.node.toml",
+        release.image.display(),
+        release.size >> 20,
+        release.manifest.image,
+        release.manifest.root_hash,
+        release.image.display(),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! The files of a root that say which board it is for: what `boards/` says, in the words of the
+//! programs that read it on the board (`docs/BOARD.md`).
+
+use jiff::Timestamp;
+
+use crate::board::{Board, Chain};
+use crate::root::{Entry, Tree, TreeError};
+
+const BOARD: &str = "usr/lib/tasuki/board.toml";
+const RELAY: &str = "etc/tasuki/relay.toml";
+const SYSCTL: &str = "usr/lib/sysctl.d/50-tasuki-board.conf";
+
+/// Adds them.
+pub fn add(tree: &mut Tree, board: &Board, version: &str) -> Result<(), TreeError> {
+    let built = tree.time();
+    for (path, text) in [
+        (BOARD, board_file(board, version, built)),
+        (RELAY, relay_file(board)),
+        (SYSCTL, sysctl_file(board)),
+    ] {
+        tree.insert(path, Entry::file(text.into_bytes()))?;
+    }
+    Ok(())
+}
+
+fn board_file(board: &Board, version: &str, built: Timestamp) -> String {
+    let chain = match board.boot.chain {
+        Chain::SystemdBoot => "systemd-boot",
+        Chain::UBoot => "u-boot",
+        Chain::Tryboot => "tryboot",
+    };
+    let mut text = String::new();
+    let mut line = |key: &str, value: toml::Value| text.push_str(&format!("{key} = {value}\n"));
+    line("board", board.name.as_str().into());
+    line("title", board.title.as_str().into());
+    line("version", version.into());
+    line("built", built.as_second().into());
+    line("chain", chain.into());
+    line("interface", board.network.interface.as_str().into());
+    if let Some(led) = &board.hardware.led {
+        line("led", led.as_str().into());
+    }
+    text
+}
+
+fn relay_file(board: &Board) -> String {
+    let relay = &board.relay;
+    format!(
+        "node_file = \"/run/tasuki/node.toml\"\n\
+         state_dir = \"/var/lib/tasuki/relay\"\n\
+         workers = {}\n\
+         \n\
+         [limits]\n\
+         sessions = {}\n\
+         hosts = {}\n\
+         memory_budget = \"{}M\"\n",
+        relay.workers,
+        relay.sessions,
+        relay.hosts,
+        relay.memory_budget >> 20,
+    )
+}
+
+/// The smallest and the first size of a buffer are Linux's own; the largest is the board's.
+fn sysctl_file(board: &Board) -> String {
+    let largest = board.relay.socket_buffer;
+    format!(
+        "net.ipv4.tcp_rmem = 4096 131072 {largest}\n\
+         net.ipv4.tcp_wmem = 4096 16384 {largest}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::board;
+
+    #[test]
+    fn every_board_has_files_that_are_toml() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards");
+        for name in board::names(&folder).unwrap() {
+            let board = board::load(&folder, &name).unwrap();
+            let mut tree = Tree::new(Timestamp::UNIX_EPOCH);
+
+            add(&mut tree, &board, "1.0").unwrap();
+
+            for path in [BOARD, RELAY] {
+                let table: toml::Table = tree.read_text(path).unwrap().parse().unwrap();
+                assert!(!table.is_empty(), "{name}: {path}");
+            }
+        }
+    }
+}
