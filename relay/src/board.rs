@@ -4,33 +4,35 @@
 //! it, the admin socket and the metrics look at it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::admin::status::{
     Bytes, Certificate, Hosts, Legs, Phase, Process, Sandbox, Sessions, Status,
 };
-use crate::config::{Config, Identity};
+use crate::config::Config;
 use crate::control::Control;
 use crate::data::{DataPlane, EndReason};
 use crate::registrar::Registrar;
+use crate::reload::Reading;
 use crate::sys;
+use crate::systemd::Systemd;
 use crate::tls::OuterTls;
 
 /// All parts of a relay that runs.
 #[derive(Debug)]
 pub struct Board {
-    pub(crate) config: Config,
+    /// What it goes by now.
+    pub(crate) config: RwLock<Arc<Config>>,
+    pub(crate) reading: Mutex<Reading>,
     pub(crate) registrar: Arc<Registrar>,
     pub(crate) data: Arc<DataPlane>,
     pub(crate) control: Control,
     pub(crate) tls: OuterTls,
-    /// Descriptors that this process may have open.
-    pub(crate) descriptors: u64,
-    pub(crate) identity: RwLock<Identity>,
+    pub(crate) systemd: Systemd,
     pub(crate) phase: Mutex<Phase>,
     /// What holds this process.
     pub(crate) sandbox: Sandbox,
@@ -47,11 +49,12 @@ impl Board {
         let counters = self.control.counters();
         let registrar = self.registrar.status();
         let stats = self.data.stats();
-        let limits = &self.config.limits;
+        let config = self.config();
+        let limits = &config.limits;
         let count = |(label, count): (&str, u64)| (label.to_owned(), count);
         Status {
-            name: self.config.node.name.to_string(),
-            deployment: self.config.node.deployment.clone(),
+            name: config.node.name.to_string(),
+            deployment: config.node.deployment.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             phase: self.phase(),
             started: date(self.started),
@@ -77,7 +80,7 @@ impl Board {
                 parked: control.parked,
                 limit: limits.parked_legs,
                 unproven: control.unproven,
-                accept_paused: control.accept_paused,
+                accept_paused: control.shortage.is_some(),
             },
             bytes: Bytes {
                 to_host: stats.bytes.to_host,
@@ -88,10 +91,11 @@ impl Board {
             refused: counters.refused().map(count).collect(),
             handshakes_failed: counters.handshakes_failed().map(count).collect(),
             certificate: self.certificate(SystemTime::now()),
-            warnings: self.warnings(registrar.trouble.as_deref(), control.accept_paused),
+            warnings: self.warnings(),
             registrar,
             process: self.process(),
             sandbox: self.sandbox.clone(),
+            configuration: self.reading().status(),
         }
     }
 
@@ -120,13 +124,6 @@ impl Board {
         });
     }
 
-    /// Shows a renewed certificate from now on, and refuses what the node file newly revokes.
-    pub async fn reload(self: &Arc<Self>) {
-        let board = Arc::clone(self);
-        self.off_the_runtime(move || board.reread_node(SystemTime::now()))
-            .await;
-    }
-
     /// What the relay is doing.
     pub fn phase(&self) -> Phase {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
@@ -138,30 +135,47 @@ impl Board {
 
     /// When the board's certificate ends.
     pub(crate) fn certificate_end(&self) -> SystemTime {
-        self.identity().not_after
+        self.config().identity.not_after
     }
 
-    fn reread_node(&self, now: SystemTime) {
-        let (node, identity) = match self.config.reread_node(now) {
-            Ok(read) => read,
-            Err(mistakes) => {
-                error!(%mistakes, "The node file was not taken; the old one stays in use");
-                return;
-            }
-        };
-        if let Err(error) = self.tls.renew(&node.certificate, &node.key) {
-            error!(%error, "The renewed certificate was not taken; the old one stays in use");
-            return;
+    /// What needs somebody's attention, and what to do about it.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        warnings.extend(self.config().identity.warning(SystemTime::now()));
+        warnings.extend(self.registrar.trouble().map(|trouble| {
+            format!("no new computer IDs: {trouble}; known hosts are not affected")
+        }));
+        if !self.sandbox.enabled {
+            warnings.push("the sandbox is off: take sandbox = false out of relay.toml".to_owned());
         }
-        self.registrar.set_node(&node, now);
-        info!(
-            expires = date(identity.not_after),
-            "Took the node file anew"
-        );
-        *self
-            .identity
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = identity;
+        let shortage = self.control.counters().shortage();
+        warnings.extend(shortage.map(|shortage| shortage.text().to_owned()));
+        warnings.extend(self.data.stuck().iter().map(|worker| {
+            format!(
+                "data worker {worker} is stuck, and a share of the sessions with it; systemd \
+                 restarts the relay unless it moves soon; report it, with the log"
+            )
+        }));
+        warnings.extend(self.reading().warnings());
+        warnings
+    }
+
+    /// The configuration in use.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
+    }
+
+    pub(crate) fn set_config(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    pub(crate) fn set_reading(&self, reading: Reading) {
+        *self.reading() = reading;
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs what waits for a disk where it holds up nobody.
@@ -169,13 +183,6 @@ impl Board {
         if let Err(error) = tokio::task::spawn_blocking(work).await {
             warn!(%error, "Work on the disk was abandoned");
         }
-    }
-
-    fn identity(&self) -> Identity {
-        self.identity
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     fn certificate(&self, now: SystemTime) -> Certificate {
@@ -187,28 +194,13 @@ impl Board {
         }
     }
 
-    fn warnings(&self, trouble: Option<&str>, accept_paused: bool) -> Vec<String> {
-        let mut warnings = Vec::new();
-        warnings.extend(self.identity().warning(SystemTime::now()));
-        warnings.extend(trouble.map(|trouble| {
-            format!("no new computer IDs: {trouble}; known hosts are not affected")
-        }));
-        if !self.sandbox.enabled {
-            warnings.push("the sandbox is off: take sandbox = false out of relay.toml".to_owned());
-        }
-        if accept_paused {
-            warnings
-                .push("no new connections: descriptors are short; raise LimitNOFILE".to_owned());
-        }
-        warnings
-    }
-
     fn process(&self) -> Process {
         Process {
-            workers: self.config.workers,
+            workers: self.config().workers,
+            stuck: self.data.stuck(),
             memory_bytes: sys::process::resident_bytes().ok(),
             descriptors: sys::process::open_descriptors().ok(),
-            descriptors_limit: self.descriptors,
+            descriptors_limit: sys::process::descriptor_limit().unwrap_or(0),
         }
     }
 }

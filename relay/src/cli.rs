@@ -122,6 +122,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
             StartError::Registrar(_)
             | StartError::Listen(_)
             | StartError::ListenMetrics(_, _)
+            | StartError::Systemd(_)
             | StartError::ControlSocket(..) => UNAVAILABLE,
         }
     } else if error.is::<client::AdminError>() || error.is::<RegistrarError>() {

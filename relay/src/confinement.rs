@@ -35,10 +35,10 @@ pub enum ConfinementError {
     #[error("cannot make the folder {0} for user {1}")]
     Folder(PathBuf, String, #[source] io::Error),
     #[error(
-        "user {1} cannot read the node file {0}, so a renewed certificate could not be taken: \
+        "user {1} cannot read {0}, so nothing new in it could be taken by a reload: \
          chown {1} {0}"
     )]
-    NodeFile(PathBuf, String, #[source] io::Error),
+    Unreadable(PathBuf, String, #[source] io::Error),
     #[error("cannot confine the relay; sandbox = false in relay.toml lets it run without")]
     Sandbox(#[from] SandboxError),
 }
@@ -92,9 +92,10 @@ pub fn confine(config: &Config) -> Result<Sandbox, ConfinementError> {
         warn!("The sandbox is off: whoever breaks into the relay can do what its user can");
         Confinement::default()
     };
-    std::fs::File::open(&config.node_file).map_err(|error| {
-        ConfinementError::NodeFile(config.node_file.clone(), user.clone(), error)
-    })?;
+    for file in [&config.file, &config.node_file] {
+        std::fs::File::open(file)
+            .map_err(|error| ConfinementError::Unreadable(file.clone(), user.clone(), error))?;
+    }
     Ok(Sandbox {
         user,
         enabled: config.sandbox,
@@ -103,8 +104,8 @@ pub fn confine(config: &Config) -> Result<Sandbox, ConfinementError> {
     })
 }
 
-/// The folders of a serving relay. Of the node file it is the folder, because a renewed one is a
-/// new file there; of the control socket too, because the file goes away with the relay.
+/// The folders of a serving relay. Of its files it is the folder, because a renewed one is a new
+/// file there; of the control socket too, because the file goes away with the relay.
 fn needs(config: &Config) -> Paths {
     let node_file = config.node_file.canonicalize();
     let node_file = node_file.as_ref().unwrap_or(&config.node_file);
@@ -112,6 +113,7 @@ fn needs(config: &Config) -> Paths {
         read: vec![
             parent(node_file).to_owned(),
             parent(&config.node_file).to_owned(),
+            parent(&config.file).to_owned(),
         ],
         write: vec![config.state_dir.clone()],
         remove: vec![parent(&config.control_socket).to_owned()],

@@ -15,9 +15,12 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod registrar;
+pub mod reload;
 #[cfg(test)]
 mod seeds;
 pub mod shutdown;
 pub mod startup;
 pub mod sys;
+pub mod systemd;
 pub mod tls;
+pub mod watch;

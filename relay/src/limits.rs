@@ -78,6 +78,10 @@ pub const SWEEP_PER_TURN: usize = 32;
 /// An idle worker wakes this often, so that the watchdog can tell idle from stuck.
 pub const BEAT: Duration = Duration::from_secs(1);
 
+/// Time between two looks whether the workers move. One that beats does so at least once in two of
+/// its beats, so two looks must be further apart.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(3);
+
 /// Pause between two parts of a sweep over the buffer caps.
 pub const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 
@@ -202,6 +206,9 @@ pub const DESCRIPTORS_HYSTERESIS: usize = 16;
 /// Pause before the next look when nothing may be accepted, when the kernel could not, or when
 /// connections wait for a place.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long accepting counts as failing after the kernel had nothing for a connection.
+pub const SHORTAGE_MEMORY: Duration = Duration::from_secs(1);
 
 /// Time for a connection from its first byte to the end of its TLS handshake.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);

@@ -141,6 +141,27 @@ fn write_board(page: &mut Page, board: &Board, status: &Status) {
     for (by, holds) in held {
         page.sample("tasuki_sandbox", &[("by", by)], holds);
     }
+    let configuration = &status.configuration;
+    page.gauge(
+        "tasuki_reload_refused",
+        "1 while the configuration in use is not the one that was read last.",
+        u64::from(!configuration.mistakes.is_empty()),
+    );
+    page.gauge(
+        "tasuki_restart_needed",
+        "Changed keys of the configuration that wait for a restart.",
+        configuration.needs_restart.len(),
+    );
+    page.gauge(
+        "tasuki_warnings",
+        "Warnings that status shows.",
+        status.warnings.len(),
+    );
+    page.gauge(
+        "tasuki_workers_stuck",
+        "Data workers that do not move.",
+        status.process.stuck.len(),
+    );
     let process = &status.process;
     if let Some(bytes) = process.memory_bytes {
         page.gauge("process_resident_memory_bytes", "Resident memory.", bytes);
@@ -194,6 +215,11 @@ fn write_load(page: &mut Page, status: &Status) {
             "tasuki_connections_unproven",
             "Connections that have proven nothing.",
             legs.unproven,
+        ),
+        (
+            "tasuki_accept_paused",
+            "1 while new connections wait, because something is short.",
+            usize::from(legs.accept_paused),
         ),
     ] {
         page.gauge(name, help, value);

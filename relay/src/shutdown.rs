@@ -1,6 +1,6 @@
 //! How a relay ends: by signal, after a drain, or at once.
 //!
-//! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the node file again.
+//! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the configuration again.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::admin::status::Phase;
 use crate::limits;
-use crate::startup::{Running, notify};
+use crate::startup::Running;
 
 /// The signals that a relay minds, from this call on.
 #[derive(Debug)]
@@ -62,12 +62,13 @@ pub async fn serve_until_signal(running: Running, mut signals: Signals) {
     while signals.next().await == Told::Reload {
         running.board.reload().await;
     }
-    let deadline = running.board.config.drain_deadline;
+    let deadline = running.board.config().drain_deadline;
     info!(
         deadline_s = deadline.as_secs(),
         "Told to end; waiting for the sessions"
     );
-    notify(&[NotifyState::Stopping, NotifyState::Status("Draining")]);
+    let draining = [NotifyState::Stopping, NotifyState::Status("Draining")];
+    running.board.systemd.tell(&draining);
     running.board.drain(deadline).await;
     tokio::select! {
         () = running.board.control.drained() => {}
@@ -90,8 +91,8 @@ impl Running {
         }
         let last = Arc::clone(&board);
         let data = tokio::task::spawn_blocking(move || {
-            last.data.shutdown();
             last.registrar.tick(SystemTime::now());
+            last.data.shutdown();
         });
         // Side by side: control logs the sessions that the data plane ends.
         let control = timeout(limits::STOP_DEADLINE, board.control.shutdown());

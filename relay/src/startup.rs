@@ -13,8 +13,7 @@ use std::time::{Instant, SystemTime};
 
 use sd_notify::NotifyState;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::admin::server::AdminSocket;
 use crate::admin::status::{Phase, Sandbox};
@@ -24,8 +23,10 @@ use crate::confinement::{self, ConfinementError};
 use crate::control::{self, Control};
 use crate::data::{self, DataPlane};
 use crate::registrar::{self, Registrar, RegistrarError};
+use crate::reload::Reading;
+use crate::systemd::Systemd;
 use crate::tls::{OuterTls, TlsError};
-use crate::{limits, metrics, sys};
+use crate::{limits, metrics, sys, watch};
 
 /// Why a relay did not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub enum StartError {
     Listen(#[source] io::Error),
     #[error("cannot listen for metrics on {0}")]
     ListenMetrics(SocketAddr, #[source] io::Error),
+    #[error("cannot speak to systemd over NOTIFY_SOCKET")]
+    Systemd(#[source] io::Error),
     #[error("cannot open the control socket {0}")]
     ControlSocket(PathBuf, #[source] io::Error),
 }
@@ -57,7 +60,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Prepared {
     config: Config,
-    descriptors: u64,
+    systemd: Systemd,
     listeners: Vec<TcpListener>,
     metrics: Option<TcpListener>,
     registrar: Registrar,
@@ -73,10 +76,10 @@ pub struct Prepared {
 /// What could not be had, or could not be given up.
 pub fn prepare(config: Config) -> Result<Prepared, StartError> {
     let started = (SystemTime::now(), Instant::now());
-    let descriptors = sys::process::raise_descriptor_limit().unwrap_or_else(|error| {
+    if let Err(error) = sys::process::raise_descriptor_limit() {
         warn!(%error, "Cannot raise the limit of open descriptors");
-        1_024
-    });
+    }
+    let systemd = Systemd::find().map_err(StartError::Systemd)?;
     let listeners = sys::listener::listen_all(&config.listen).map_err(StartError::Listen)?;
     let metrics = config.metrics_listen.map(|address| {
         sys::listener::listen(address).map_err(|error| StartError::ListenMetrics(address, error))
@@ -93,7 +96,7 @@ pub fn prepare(config: Config) -> Result<Prepared, StartError> {
     let sandbox = confinement::confine(&config)?;
     Ok(Prepared {
         config,
-        descriptors,
+        systemd,
         listeners,
         metrics,
         registrar,
@@ -110,7 +113,7 @@ pub fn prepare(config: Config) -> Result<Prepared, StartError> {
 pub fn run(prepared: Prepared) -> Result<Running, StartError> {
     let Prepared {
         config,
-        descriptors,
+        systemd,
         admin,
         ..
     } = prepared;
@@ -121,7 +124,7 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
     let registrar = Arc::new(prepared.registrar);
     let tls = OuterTls::new(&config.node.certificate, &config.node.key)?;
     let control = Control::start(
-        control_settings(&config, descriptors),
+        control_settings(&config),
         prepared.listeners,
         tls.clone(),
         Arc::clone(&registrar),
@@ -140,13 +143,13 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
         .map_err(StartError::Listen)?;
 
     let board = Arc::new(Board {
-        identity: RwLock::new(config.identity.clone()),
-        config,
+        config: RwLock::new(Arc::new(config)),
+        reading: Mutex::new(Reading::first(started)),
+        systemd,
         registrar,
         data,
         control,
         tls,
-        descriptors,
         phase: Mutex::new(Phase::Serving),
         metrics_address,
         sandbox: prepared.sandbox,
@@ -155,8 +158,8 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
     });
     let mut tasks = vec![
         tokio::spawn(admin.serve(Arc::clone(&board))),
-        tokio::spawn(tick(Arc::clone(&board))),
-        tokio::spawn(watch(Arc::clone(&board))),
+        tokio::spawn(watch::keep_papers(Arc::clone(&board))),
+        tokio::spawn(watch::watch(Arc::clone(&board))),
     ];
     tasks
         .extend(metrics.map(|listener| tokio::spawn(metrics::serve(listener, Arc::clone(&board)))));
@@ -186,79 +189,31 @@ fn data_settings(config: &Config) -> data::Settings {
     }
 }
 
-fn control_settings(config: &Config, descriptors: u64) -> control::Settings {
+fn control_settings(config: &Config) -> control::Settings {
     control::Settings {
         bars: config.bars.clone(),
         sessions_max: config.limits.sessions,
         links_max: config.limits.hosts,
         parked_max: config.limits.parked_legs,
         unproven_per_address: config.limits.unproven_per_address,
-        descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
         ping_interval: config.ping_interval,
         ..control::Settings::default()
     }
 }
 
 fn announce(board: &Board) {
-    let identity = &board.config.identity;
-    if let Some(warning) = identity.warning(board.started) {
-        warn!(warning);
-    }
+    let config = board.config();
     info!(
-        board = %board.config.node.name,
-        deployment = board.config.node.deployment,
+        board = %config.node.name,
+        deployment = config.node.deployment,
         listen = join(board.control.addresses()),
-        certificate_until = date(identity.not_after),
+        certificate_until = date(config.identity.not_after),
         known_hosts = board.registrar.status().known,
-        workers = board.config.workers,
+        workers = config.workers,
         "Serving"
     );
-    notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
-}
-
-/// Keeps the registrar's papers fresh.
-async fn tick(board: Arc<Board>) {
-    let mut interval = tokio::time::interval(limits::REGISTRAR_TICK);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let registrar = Arc::clone(&board.registrar);
-        let ticked = tokio::task::spawn_blocking(move || registrar.tick(SystemTime::now())).await;
-        if let Err(error) = ticked {
-            warn!(%error, "The registrar's upkeep was abandoned");
-        }
-    }
-}
-
-/// Tells systemd that the relay lives, as long as every data worker moves. That this task runs is
-/// the sign of life of the control plane: both share one runtime.
-async fn watch(board: Arc<Board>) {
-    let Some(patience) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    // A worker beats at least once in two of its beats, so two looks at it must be further apart.
-    let pause = (patience / 3).max(3 * limits::BEAT);
-    let mut before = board.data.beats();
-    loop {
-        tokio::time::sleep(pause).await;
-        let beats = board.data.beats();
-        match beats
-            .iter()
-            .zip(&before)
-            .position(|(now, before)| now == before)
-        {
-            None => notify(&[NotifyState::Watchdog]),
-            Some(worker) => error!(worker, "A data worker is stuck; systemd will hear nothing"),
-        }
-        before = beats;
-    }
-}
-
-/// Tells systemd, if it listens.
-pub(crate) fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "Cannot tell systemd");
-    }
+    let serving = [NotifyState::Ready, NotifyState::Status("Serving")];
+    board.systemd.tell(&serving);
 }
 
 fn join(addresses: &[SocketAddr]) -> String {

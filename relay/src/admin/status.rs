@@ -36,8 +36,20 @@ pub struct Status {
     pub registrar: RegistrarStatus,
     pub process: Process,
     pub sandbox: Sandbox,
+    pub configuration: Configuration,
     /// What needs somebody's attention; empty when all is well.
     pub warnings: Vec<String>,
+}
+
+/// What the relay goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// When it was last read, RFC 3339.
+    pub read: String,
+    /// Why what was read then was refused, each mistake; the one before stays in use.
+    pub mistakes: Vec<String>,
+    /// Keys whose values in the file are other than those in use, until a restart.
+    pub needs_restart: Vec<String>,
 }
 
 /// What the relay is doing.
@@ -49,6 +61,18 @@ pub enum Phase {
     /// No new hosts and sessions; those that are there go on until the deadline.
     Draining,
     Stopping,
+}
+
+impl Phase {
+    /// What systemd shows.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Starting => "Starting",
+            Self::Serving => "Serving",
+            Self::Draining => "Draining",
+            Self::Stopping => "Stopping",
+        }
+    }
 }
 
 /// Office PCs.
@@ -80,7 +104,7 @@ pub struct Legs {
     pub limit: usize,
     /// Connections that have proven nothing yet.
     pub unproven: usize,
-    /// New connections wait because descriptors are short.
+    /// New connections wait, because something is short; a warning says what.
     pub accept_paused: bool,
 }
 
@@ -120,6 +144,8 @@ pub struct Sandbox {
 pub struct Process {
     /// Threads of the data plane.
     pub workers: usize,
+    /// Those that do not move, counted from 0.
+    pub stuck: Vec<usize>,
     /// Resident; unknown without `/proc`.
     pub memory_bytes: Option<u64>,
     pub descriptors: Option<usize>,

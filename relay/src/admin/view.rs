@@ -71,6 +71,7 @@ impl fmt::Display for View<'_> {
         line(out, "registrar", &registrar(status))?;
         line(out, "process", &process(status))?;
         line(out, "sandbox", &sandbox(status))?;
+        line(out, "configuration", &configuration(status))?;
         status
             .warnings
             .iter()
@@ -123,6 +124,15 @@ fn sandbox(status: &Status) -> String {
         "user {}, no capabilities, {seccomp}, {landlock}",
         sandbox.user
     )
+}
+
+fn configuration(status: &Status) -> String {
+    let configuration = &status.configuration;
+    let outcome = match configuration.mistakes.as_slice() {
+        [] => "in use",
+        _ => "REFUSED, the one before stays in use",
+    };
+    format!("read {}, {outcome}", configuration.read)
 }
 
 fn process(status: &Status) -> String {

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use protocol::file::node::NodeFile;
@@ -14,6 +15,7 @@ use protocol::text::Text;
 use super::value::{Or, Path as PathText, Range, Size, Span};
 use super::{Bar, Config, DEFAULT_CONTROL_SOCKET, Identity, Limits};
 use crate::data::DataPath;
+use crate::data::budget::Budget;
 use crate::limits;
 
 /// What was typed, checked key by key.
@@ -45,12 +47,14 @@ pub(super) fn parse(source: &str) -> (Result<RelayFile, Problems>, Option<PathBu
 impl RelayFile {
     pub(super) fn resolve(
         self,
-        directory: &Path,
+        file: PathBuf,
         node_file: PathBuf,
         node: NodeFile,
         identity: Identity,
     ) -> Config {
+        let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
         Config {
+            file,
             node,
             node_file,
             identity,
@@ -165,6 +169,10 @@ fn take_limits(table: &mut Table<'_>) -> Option<Limits> {
     let claims_per_range = table
         .optional("claims_per_range")
         .unwrap_or(default.claims_per_range);
+    // The data plane would refuse to start with it.
+    if let Err(error) = Budget::new(memory_budget, sessions, limits::PIPES) {
+        table.reject("memory_budget", error.to_string());
+    }
     Some(Limits {
         sessions,
         hosts,
@@ -243,6 +251,8 @@ fn within(table: &mut Table<'_>, key: &'static str, least: usize, most: usize) -
     Some(value)
 }
 
+/// Counted once: a confined relay that reads its configuration again would count other cores.
 fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

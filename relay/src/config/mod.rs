@@ -1,9 +1,11 @@
 //! `relay.toml` and the node file: what was typed becomes what it means.
 //!
 //! Owns every check that can be made before anything starts; tells all mistakes at once.
-//! Must never be asked again while the relay runs, but for a renewed node file ([`Config::reread_node`]).
-//! Read next: [`mod@file`] for the keys, [`identity`] for the checks of the certificate.
+//! While the relay runs it is asked again by a reload only ([`Config::reread`]).
+//! Read next: [`mod@file`] for the keys, [`identity`] for the checks of the certificate, [`change`]
+//! for what a reload can change.
 
+pub mod change;
 mod file;
 pub mod identity;
 mod value;
@@ -30,6 +32,8 @@ pub const DEFAULT_CONTROL_SOCKET: &str = "/run/tasuki-relay/control.sock";
 /// Settings as the relay uses them: defaults filled in, paths absolute, files read.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where this was read from.
+    pub file: PathBuf,
     pub node: NodeFile,
     /// Where `node` was read from; a renewed one appears there.
     pub node_file: PathBuf,
@@ -95,8 +99,7 @@ impl Config {
             .map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
         let absolute = std::path::absolute(path)
             .map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
-        let directory = absolute.parent().unwrap_or(Path::new("/"));
-        Self::read(&source, &path.display().to_string(), directory, now)
+        Self::read(&source, &path.display().to_string(), absolute, now)
     }
 
     /// Reads the text of a `relay.toml`; relative paths in it begin at `directory`.
@@ -104,15 +107,11 @@ impl Config {
     /// # Errors
     /// Every mistake in it or in the node file.
     pub fn parse(source: &str, directory: &Path, now: SystemTime) -> Result<Self, ConfigError> {
-        Self::read(source, "relay.toml", directory, now)
+        Self::read(source, "relay.toml", directory.join("relay.toml"), now)
     }
 
-    fn read(
-        source: &str,
-        name: &str,
-        directory: &Path,
-        now: SystemTime,
-    ) -> Result<Self, ConfigError> {
+    fn read(source: &str, name: &str, file: PathBuf, now: SystemTime) -> Result<Self, ConfigError> {
+        let directory = file.parent().unwrap_or(Path::new("/"));
         let (typed, node_file) = file::parse(source);
         // The node file is looked at even if this file is wrong: all mistakes at once.
         let node_file = node_file.map(|path| directory.join(path));
@@ -131,29 +130,10 @@ impl Config {
         }
         match (typed, node_file, node) {
             (Ok(typed), Some(node_file), Some(Ok((node, identity)))) => {
-                Ok(typed.resolve(directory, node_file, node, identity))
+                Ok(typed.resolve(file, node_file, node, identity))
             }
             _ => Err(ConfigError(mistakes)),
         }
-    }
-
-    /// Reads the node file again, for a renewed certificate.
-    ///
-    /// # Errors
-    /// Every mistake in it, and a file that makes this relay another board.
-    pub fn reread_node(&self, now: SystemTime) -> Result<(NodeFile, Identity), ConfigError> {
-        let (node, identity) = read_node(&self.node_file, now)?;
-        if node.name != self.node.name || node.deployment != self.node.deployment {
-            return Err(ConfigError(vec![format!(
-                "{}: is for board {} of {}; a running relay stays board {} of {}",
-                self.node_file.display(),
-                node.name,
-                node.deployment,
-                self.node.name,
-                self.node.deployment,
-            )]));
-        }
-        Ok((node, identity))
     }
 
     /// The first bar that an address falls under.

@@ -284,22 +284,96 @@ fn dates_are_warnings() {
 }
 
 #[test]
-fn a_running_relay_takes_a_renewed_certificate_but_no_other_name() {
+fn a_running_relay_takes_a_renewed_node_file_but_no_other_name() {
     let deployment = Deployment::new();
+    deployment.parse("").expect("is good");
+    let source = "node_file = \"node.toml\"\n";
+    std::fs::write(deployment.directory.path().join("relay.toml"), source).expect("writes");
     let config = deployment.parse("").expect("is good");
+    let now = SystemTime::now();
 
-    deployment.write(|node| node.replace("generation = 1", "generation = 2"));
-    let (node, _) = config.reread_node(SystemTime::now()).expect("is renewed");
-    assert_eq!(node.generation, 2);
+    deployment.write(|node| node.replace("relay.example:443", "other.example:443"));
+    let change = config.reread(now).expect("is renewed");
+    assert_eq!(change.config.node.addresses, ["other.example:443"]);
+    assert_eq!(change.taken, ["the node file's addresses"]);
 
     deployment.write(|node| node.replace("deployment = \"test\"", "deployment = \"other\""));
-    let refused = config
-        .reread_node(SystemTime::now())
-        .expect_err("is another board");
+    let refused = config.reread(now).expect_err("is another board");
     assert!(
         refused
             .to_string()
             .contains("a running relay stays board alpha of test"),
         "{refused}"
+    );
+}
+
+/// Each key, changed alone, is either taken over or named as one that needs a restart.
+#[test]
+fn no_key_is_forgotten_by_a_reload() {
+    let deployment = Deployment::new();
+    let config = deployment.parse("").expect("is good");
+    let other_node = deployment.directory.path().join("other.toml");
+    std::fs::copy(deployment.directory.path().join("node.toml"), other_node).expect("copies");
+    let keys = [
+        ("listen = [\"127.0.0.1:1\"]", None, Some("listen")),
+        ("user = \"nobody\"", None, Some("user")),
+        ("sandbox = false", None, Some("sandbox")),
+        ("state_dir = \"s\"", None, Some("state_dir")),
+        ("control_socket = \"c\"", None, Some("control_socket")),
+        ("metrics_listen = \"none\"", None, Some("metrics_listen")),
+        ("workers = 15", None, Some("workers")),
+        ("data_path = \"copy\"", None, Some("data_path")),
+        ("drain_deadline = \"7s\"", Some("drain_deadline"), None),
+        ("ping_interval = \"7s\"", Some("ping_interval"), None),
+        ("[limits]\nsessions = 7", None, Some("limits.sessions")),
+        ("[limits]\nhosts = 7", Some("limits.hosts"), None),
+        (
+            "[limits]\nparked_legs = 7",
+            Some("limits.parked_legs"),
+            None,
+        ),
+        (
+            "[limits]\nmemory_budget = \"256M\"",
+            None,
+            Some("limits.memory_budget"),
+        ),
+        (
+            "[limits]\nunproven_per_address = 7",
+            Some("limits.unproven_per_address"),
+            None,
+        ),
+        (
+            "[limits]\nclaims_per_range = 7",
+            Some("limits.claims_per_range"),
+            None,
+        ),
+        ("[[bar]]\nrange = \"192.0.2.0/24\"", Some("bar"), None),
+    ];
+    for (line, taken, waiting) in keys {
+        let new = deployment.parse(line).expect("is good");
+
+        let change = config.change_to(new.clone());
+
+        assert_eq!(change.taken.first().copied(), taken, "{line}");
+        assert_eq!(change.waiting.first().copied(), waiting, "{line}");
+        assert_eq!(change.taken.len() + change.waiting.len(), 1, "{line}");
+        // What waits is the old value still, so that it is named at the next reload as well.
+        let again = change.config.change_to(new);
+        assert_eq!(
+            (again.taken.len(), again.waiting.first().copied()),
+            (0, waiting),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_budget_that_the_data_plane_would_refuse_is_told_in_time() {
+    let mistakes = Deployment::new().parse("[limits]\nmemory_budget = \"30M\"");
+
+    let told = mistakes.expect_err("is too little").join("\n");
+    assert!(
+        told.contains("line 3: limits.memory_budget: 31457280 bytes are too few"),
+        "{told}"
     );
 }

@@ -1,8 +1,10 @@
 //! What control counts for metrics: a plain struct of atomics, read at any time.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use protocol::refusal::RefusalCode;
+
+use super::listener::Shortage;
 
 /// Why a connection never came to its first frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +59,13 @@ impl HandshakeFailure {
     }
 }
 
-/// Events since the start; only [`Counters::accept_paused`] goes both ways.
+/// Events since the start; only [`Counters::shortage`] goes both ways.
 #[derive(Debug)]
 pub struct Counters {
     accepted: AtomicU64,
     accept_errors: AtomicU64,
-    accept_paused: AtomicBool,
+    /// One more than the index of what connections are short of; zero for nothing.
+    shortage: AtomicU8,
     evicted: AtomicU64,
     turned_away: AtomicU64,
     handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
@@ -115,7 +118,7 @@ impl Counters {
         Self {
             accepted: AtomicU64::default(),
             accept_errors: AtomicU64::default(),
-            accept_paused: AtomicBool::default(),
+            shortage: AtomicU8::default(),
             evicted: AtomicU64::default(),
             turned_away: AtomicU64::default(),
             handshakes_failed: Default::default(),
@@ -181,13 +184,17 @@ impl Counters {
         self.refused().map(|(_, count)| count).sum()
     }
 
-    pub(super) fn set_accept_paused(&self, paused: bool) {
-        self.accept_paused.store(paused, Ordering::Relaxed);
+    pub(super) fn set_shortage(&self, shortage: Option<Shortage>) {
+        let position = Shortage::ALL.iter().position(|it| Some(*it) == shortage);
+        let number = position.map_or(0, |position| position + 1);
+        let number = u8::try_from(number).expect("there are few");
+        self.shortage.store(number, Ordering::Relaxed);
     }
 
-    /// Whether new connections wait because descriptors are short.
-    pub fn accept_paused(&self) -> bool {
-        self.accept_paused.load(Ordering::Relaxed)
+    /// What new connections are short of, if anything.
+    pub fn shortage(&self) -> Option<Shortage> {
+        let number = usize::from(self.shortage.load(Ordering::Relaxed));
+        Shortage::ALL.get(number.checked_sub(1)?).copied()
     }
 }
 

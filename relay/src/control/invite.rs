@@ -47,6 +47,11 @@ impl<A> Invites<A> {
         }
     }
 
+    /// Changes how many may wait from now on; whoever waits already stays.
+    pub(super) fn bound(&mut self, parked_max: usize) {
+        self.parked_max = parked_max;
+    }
+
     /// Clients that wait now.
     pub(super) fn parked(&self) -> usize {
         self.waiting.len()

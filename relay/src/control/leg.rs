@@ -312,6 +312,13 @@ async fn meet(client: Leg, mut host: Leg, request: &Connect, shared: &Shared) {
         Ok(()) => {
             shared.counters.count_joined();
             let (client, host) = addresses;
+            // Whoever was barred while it waited for the host was not among the sessions then.
+            if [client, host]
+                .iter()
+                .any(|it| shared.bar(it.ip()).is_some())
+            {
+                shared.end_session(session).await;
+            }
             info!(session, %computer_id, %client, %host, "Session joined");
         }
         Err(error) => {

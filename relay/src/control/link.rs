@@ -87,7 +87,10 @@ struct Link {
     /// Pings whose answers somebody waits for.
     probes: Vec<(u32, oneshot::Sender<()>), { limits::PROBES_PER_LINK }>,
     next_ping: u32,
+    ping_interval: Duration,
     silent_at: Instant,
+    /// The host was silent, and has been asked once more.
+    asked: bool,
     pace: Pace,
 }
 
@@ -109,6 +112,7 @@ enum End {
 impl Link {
     fn new(connection: Connection, host_key: HostKey, shared: &Arc<Shared>) -> Self {
         let now = Instant::now();
+        let ping_interval = *shared.ping_interval.borrow();
         Self {
             connection,
             host_key,
@@ -118,14 +122,16 @@ impl Link {
             stop: shared.stop.subscribe(),
             probes: Vec::new(),
             next_ping: 0,
-            silent_at: now + silence(shared.settings.ping_interval),
+            ping_interval,
+            silent_at: now + silence(ping_interval),
+            asked: false,
             pace: Pace::new(now),
             shared: Arc::clone(shared),
         }
     }
 
     async fn welcome(&mut self, registration: &Registration, known_serial: u64) -> io::Result<()> {
-        let interval = self.shared.settings.ping_interval.as_secs();
+        let interval = self.ping_interval.as_secs();
         let registered = Registered {
             version: registration.version,
             claim: registration.claim.clone(),
@@ -150,7 +156,7 @@ impl Link {
                     Err(End::Told(reason.unwrap_or(RefusalCode::LinkReplaced)))
                 }
                 frame = self.connection.receive() => self.handle_frame(frame).await,
-                () = sleep_until(self.silent_at) => Err(End::Silent),
+                () = sleep_until(self.silent_at) => self.ask_once_more().await,
                 Some(order) = orders.orders.recv() => self.handle_order(order).await,
                 Ok(()) = self.board_list.changed() => {
                     self.send_board_list(0).await.map_err(End::Broken)
@@ -167,7 +173,8 @@ impl Link {
     async fn handle_frame(&mut self, frame: Result<Frame, ReceiveError>) -> Result<(), End> {
         let frame = frame.map_err(End::of_receive)?;
         let now = Instant::now();
-        self.silent_at = now + silence(self.shared.settings.ping_interval);
+        self.silent_at = now + silence(self.ping_interval);
+        self.asked = false;
         let is_answer = matches!(frame, Frame::Pong(_) | Frame::Decline(_));
         if !self.pace.allows(is_answer, now) {
             return Err(End::Flood);
@@ -196,6 +203,21 @@ impl Link {
             | Frame::Move(_)
             | Frame::BoardListPart(_) => Err(End::BadFrame),
         }
+    }
+
+    /// A board that stood still has not read what its hosts said meanwhile, and must not take that
+    /// for silence: a host that lives answers this, if nothing else of it is here yet.
+    async fn ask_once_more(&mut self) -> Result<(), End> {
+        if self.asked {
+            return Err(End::Silent);
+        }
+        self.asked = true;
+        self.silent_at = Instant::now() + self.shared.settings.timing.probe;
+        self.pace.expect_answer();
+        let number = self.next_ping;
+        self.next_ping = number.wrapping_add(1);
+        let ping = Ping { number }.into();
+        self.connection.send(&ping).await.map_err(End::Broken)
     }
 
     fn handle_pong(&mut self, number: u32) {

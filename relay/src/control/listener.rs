@@ -15,11 +15,12 @@ use tracing::{error, warn};
 use super::arrival;
 use super::shared::{Entry, Shared, Unproven, stopped};
 use crate::limits;
+use crate::sys::{self, Fault};
 
 /// Accepts until the relay stops, then gives the connections a moment to say good-bye.
 pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
     let mut stop = shared.stop.subscribe();
-    let mut gate = Gate::new(shared.settings.descriptors);
+    let mut gate = Gate::default();
     let mut connections = JoinSet::new();
     let mut lobby = Lobby::default();
     let mut pulse = interval(limits::ACCEPT_PAUSE);
@@ -27,13 +28,14 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
     let mut turn = 0;
     loop {
         let open = connections.len() + lobby.waiting.len() + 2 * shared.sessions.len();
-        let paused = !gate.is_open(open);
-        shared.counters.set_accept_paused(paused);
+        let shortage = gate.shortage(open, Instant::now());
+        shared.counters.set_shortage(shortage);
+        let paused = shortage.is_some_and(Shortage::pauses);
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(ended) = connections.join_next() => report(ended),
-            _ = pulse.tick(), if paused || !lobby.waiting.is_empty() => {
+            _ = pulse.tick(), if shortage.is_some() || !lobby.waiting.is_empty() => {
                 lobby.try_again(&shared, &mut connections);
             }
             accepted = accept(&listeners, &mut turn), if !paused => match accepted {
@@ -43,8 +45,11 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
                 }
                 Err(error) => {
                     shared.counters.count_accept_error();
-                    warn!(%error, "Connection could not be accepted");
-                    sleep(limits::ACCEPT_PAUSE).await;
+                    // Others are trouble of that one connection (accept(2)).
+                    if Fault::of(&error) == Fault::Resource {
+                        gate.fail(&error, Instant::now());
+                        sleep(limits::ACCEPT_PAUSE).await;
+                    }
                 }
             },
         }
@@ -159,30 +164,77 @@ fn chance() -> u16 {
     }
 }
 
-/// Closes below the descriptor limit, and opens again only when there is some room.
-#[derive(Debug)]
-struct Gate {
-    max: usize,
-    is_open: bool,
+/// What new connections are short of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// The process has no room for their descriptors.
+    Descriptors,
+    /// The kernel could not give one out, although the process had room.
+    System,
 }
 
-impl Gate {
-    fn new(descriptors: usize) -> Self {
-        let max = descriptors.saturating_sub(limits::DESCRIPTORS_RESERVED);
-        Self {
-            max: max.max(limits::DESCRIPTORS_HYSTERESIS),
-            is_open: true,
+impl Shortage {
+    /// Every one, in the order of its number.
+    pub const ALL: [Self; 2] = [Self::Descriptors, Self::System];
+
+    /// What an operator reads.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Descriptors => "no new connections: descriptors are short; raise LimitNOFILE",
+            Self::System => {
+                "new connections fail: the system is short of files or of memory for sockets; \
+                 look at fs.file-max, net.ipv4.tcp_mem and free memory"
+            }
         }
     }
 
-    fn is_open(&mut self, descriptors: usize) -> bool {
-        let reopen = self.max - self.max / limits::DESCRIPTORS_HYSTERESIS;
-        if descriptors >= self.max {
-            self.is_open = false;
-        } else if descriptors <= reopen {
-            self.is_open = true;
+    /// Whether accepting stops for it. Where the kernel fails it goes on, to see the end of it.
+    fn pauses(self) -> bool {
+        self == Self::Descriptors
+    }
+}
+
+/// Closes below the descriptor limit, and opens again only when there is some room.
+///
+/// The limit is looked at each time: an operator may change that of a running process
+/// (`prlimit(1)`), and nobody else would tell.
+#[derive(Debug, Default)]
+struct Gate {
+    is_closed: bool,
+    failed_at: Option<Instant>,
+}
+
+impl Gate {
+    fn shortage(&mut self, open: usize, now: Instant) -> Option<Shortage> {
+        let limit = sys::process::descriptor_limit().unwrap_or(u64::MAX);
+        if self.closes(open, usize::try_from(limit).unwrap_or(usize::MAX)) {
+            return Some(Shortage::Descriptors);
         }
-        self.is_open
+        self.failed_at = self
+            .failed_at
+            .filter(|at| now.saturating_duration_since(*at) < limits::SHORTAGE_MEMORY);
+        self.failed_at.map(|_| Shortage::System)
+    }
+
+    /// Notes that the kernel had nothing for a connection; once for each time of trouble the log
+    /// says so.
+    fn fail(&mut self, error: &io::Error, now: Instant) {
+        if self.failed_at.replace(now).is_none() {
+            warn!(%error, "Connections cannot be accepted");
+        }
+    }
+
+    fn closes(&mut self, open: usize, limit: usize) -> bool {
+        let max = limit
+            .saturating_sub(limits::DESCRIPTORS_RESERVED)
+            .max(limits::DESCRIPTORS_HYSTERESIS);
+        let reopen = max - max / limits::DESCRIPTORS_HYSTERESIS;
+        if open >= max {
+            self.is_closed = true;
+        } else if open <= reopen {
+            self.is_closed = false;
+        }
+        self.is_closed
     }
 }
 
@@ -192,11 +244,32 @@ mod tests {
 
     #[test]
     fn the_gate_closes_at_the_limit_and_opens_below_it() {
-        let mut gate = Gate::new(limits::DESCRIPTORS_RESERVED + 160);
-        assert!(gate.is_open(159));
-        assert!(!gate.is_open(160));
-        assert!(!gate.is_open(151));
-        assert!(gate.is_open(150));
-        assert!(gate.is_open(159));
+        let limit = limits::DESCRIPTORS_RESERVED + 160;
+        let mut gate = Gate::default();
+        assert!(!gate.closes(159, limit));
+        assert!(gate.closes(160, limit));
+        assert!(gate.closes(151, limit));
+        assert!(!gate.closes(150, limit));
+        assert!(!gate.closes(159, limit));
+    }
+
+    #[test]
+    fn a_limit_that_changes_counts_at_once() {
+        let mut gate = Gate::default();
+        assert!(!gate.closes(1_000, 65_536));
+        assert!(gate.closes(1_000, 1_024));
+        assert!(!gate.closes(1_000, 65_536));
+    }
+
+    #[test]
+    fn a_failure_of_the_kernel_counts_for_a_while() {
+        let mut gate = Gate::default();
+        let now = Instant::now();
+        assert_eq!(gate.shortage(0, now), None);
+
+        gate.fail(&io::ErrorKind::OutOfMemory.into(), now);
+
+        assert_eq!(gate.shortage(0, now), Some(Shortage::System));
+        assert_eq!(gate.shortage(0, now + limits::SHORTAGE_MEMORY), None);
     }
 }

@@ -39,6 +39,7 @@ use crate::registrar::Registrar;
 use crate::tls::OuterTls;
 
 pub use counters::{Counters, HandshakeFailure};
+pub use listener::Shortage;
 pub use session::{EndReceiver, EndSender, session_ends};
 use shared::{Drain, Shared};
 
@@ -52,13 +53,21 @@ pub struct Settings {
     pub links_max: usize,
     pub parked_max: usize,
     pub unproven_per_address: usize,
-    /// Descriptors that this process may have open.
-    pub descriptors: usize,
     /// Whole seconds.
     pub ping_interval: Duration,
     pub timing: Timing,
     /// Failed look-ups from one address: how many a second, and how many at once.
     pub failed_lookups: (u32, u32),
+}
+
+/// Those of the settings that may change while control runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub links_max: usize,
+    pub parked_max: usize,
+    pub unproven_per_address: usize,
+    /// For links that begin from now on. Whole seconds.
+    pub ping_interval: Duration,
 }
 
 /// How long control waits for whom; tests shorten it.
@@ -92,8 +101,9 @@ pub struct Status {
     pub sessions: usize,
     /// Seconds until the sessions that are left are ended, while draining.
     pub drain_rest_s: Option<u64>,
-    /// Whether new connections wait because descriptors are short.
-    pub accept_paused: bool,
+    /// What new connections are short of, if anything.
+    #[serde(skip)]
+    pub shortage: Option<Shortage>,
     pub accepted: u64,
     pub refused: u64,
     pub handshakes_failed: u64,
@@ -107,7 +117,6 @@ impl Default for Settings {
             links_max: limits::HOSTS_MAX,
             parked_max: limits::PARKED_LEGS_MAX,
             unproven_per_address: limits::UNPROVEN_PER_ADDRESS,
-            descriptors: 1_024,
             ping_interval: limits::PING_INTERVAL,
             timing: Timing::default(),
             failed_lookups: limits::FAILED_LOOKUPS,
@@ -185,7 +194,7 @@ impl Control {
             parked: self.shared.invites().parked(),
             sessions: self.shared.sessions.len(),
             drain_rest_s: drain.map(|drain| drain.rest(now).as_secs()),
-            accept_paused: self.shared.counters.accept_paused(),
+            shortage: self.shared.counters.shortage(),
             accepted: self.shared.counters.accepted(),
             refused: self.shared.counters.refused_total(),
             handshakes_failed: self.shared.counters.handshakes_failed_total(),
@@ -225,15 +234,27 @@ impl Control {
         }
     }
 
+    /// Goes on with other bounds. Whoever is here already stays, even beyond a lower one.
+    pub fn bound(&self, bounds: Bounds) {
+        let Bounds {
+            links_max,
+            parked_max,
+            unproven_per_address,
+            ping_interval,
+        } = bounds;
+        self.shared.presence.bound(links_max);
+        self.shared.invites().bound(parked_max);
+        self.shared.bound_unproven(unproven_per_address);
+        self.shared.ping_interval.send_replace(ping_interval);
+    }
+
     /// Bars these ranges from now on, and ends links and sessions that come from there.
-    pub fn bar(&self, bars: Vec<Bar>) {
+    /// Returns when the data plane has been told.
+    pub async fn bar(&self, bars: Vec<Bar>) {
         self.shared.bars.send_replace(Arc::from(bars));
         let barred = |address: IpAddr| self.shared.bar(address).is_some();
         for id in self.shared.sessions.numbers_where(barred) {
-            // A full mailbox means that the worker is busy ending others; the operator asks again.
-            if !self.shared.data.end(id, EndReason::Operator) {
-                tracing::warn!(session = id, "Barred session could not be ended now");
-            }
+            self.shared.end_session(id).await;
         }
     }
 

@@ -4,6 +4,7 @@
 //! across an await. Decides who stays when two links show the same key.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::id::{ComputerId, HostKey};
@@ -18,7 +19,7 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) struct Presence {
     hosts: Mutex<Hosts>,
-    links_max: usize,
+    links_max: AtomicUsize,
 }
 
 /// What a link is asked to do.
@@ -91,8 +92,13 @@ impl Presence {
     pub(super) fn new(links_max: usize) -> Self {
         Self {
             hosts: Mutex::default(),
-            links_max,
+            links_max: AtomicUsize::new(links_max),
         }
+    }
+
+    /// Changes how many hosts may be linked from now on; those that are stay.
+    pub(super) fn bound(&self, links_max: usize) {
+        self.links_max.store(links_max, Ordering::Relaxed);
     }
 
     /// Hosts that are linked now.
@@ -121,7 +127,9 @@ impl Presence {
                 return Err((obstacle, newcomer));
             }
             Some(_) => {}
-            None if hosts.by_key.len() >= self.links_max => return Err((Obstacle::Full, newcomer)),
+            None if hosts.by_key.len() >= self.links_max.load(Ordering::Relaxed) => {
+                return Err((Obstacle::Full, newcomer));
+            }
             None => {}
         }
         hosts.remove(&newcomer.host_key, RefusalCode::LinkReplaced);

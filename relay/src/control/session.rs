@@ -118,6 +118,11 @@ impl Sessions {
         Some(number)
     }
 
+    /// Whether this session is not over yet.
+    pub(super) fn lives(&self, number: u64) -> bool {
+        self.table().records.contains_key(&number)
+    }
+
     /// The session is over, or never came to be.
     pub(super) fn end(&self, number: u64) -> Option<Record> {
         self.table().records.remove(&number)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use protocol::refusal::{Refusal, RefusalCode};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::Settings;
 use super::admission::{Admission, Attempt, Bounds, Rates, Verdict};
@@ -19,6 +19,7 @@ use super::presence::Presence;
 use super::refusal;
 use super::session::{Forwarding, Sessions};
 use crate::config::Bar;
+use crate::data::EndReason;
 use crate::limits;
 use crate::registrar::{Registrar, SignedList};
 use crate::tls::OuterTls;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     /// Bounds the threads that verify claims.
     pub(super) registrations: Semaphore,
     pub(super) bars: watch::Sender<Arc<[Bar]>>,
+    /// What links that begin now are told.
+    pub(super) ping_interval: watch::Sender<Duration>,
     pub(super) drain: watch::Sender<Option<Drain>>,
     pub(super) board_list: watch::Sender<Arc<SignedList>>,
     pub(super) stop: watch::Sender<bool>,
@@ -90,6 +93,7 @@ impl Shared {
             sessions: Sessions::new(settings.sessions_max),
             registrations: Semaphore::new(limits::REGISTRATIONS_AT_ONCE),
             bars: watch::Sender::new(Arc::from(settings.bars.as_slice())),
+            ping_interval: watch::Sender::new(settings.ping_interval),
             drain: watch::Sender::new(None),
             board_list: watch::Sender::new(registrar.board_list()),
             stop: watch::Sender::new(false),
@@ -102,6 +106,10 @@ impl Shared {
 
     pub(super) fn invites(&self) -> MutexGuard<'_, Invites<Answer>> {
         self.invites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn bound_unproven(&self, per_address: usize) {
+        self.admission().bound_per_address(per_address);
     }
 
     /// Connections that have proven nothing yet.
@@ -164,6 +172,14 @@ impl Shared {
         let bars = self.bars.borrow();
         let bar = bars.iter().find(|bar| bar.range.contains(&address))?;
         Some(refusal::barred(bar.contact.clone()))
+    }
+
+    /// Ends a session because the operator wants it.
+    pub(super) async fn end_session(&self, id: u64) {
+        // A mailbox is full while its worker ends others.
+        while self.sessions.lives(id) && !self.data.end(id, EndReason::Operator) {
+            sleep(limits::ACCEPT_PAUSE).await;
+        }
     }
 
     /// The refusal for new hosts and sessions while the board is being emptied.

@@ -44,7 +44,7 @@ pub struct Caps {
 
 /// The memory does not suffice for the sessions.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("memory budget of {given} bytes is too small: {sessions} sessions need {needed}")]
+#[error("{given} bytes are too few: {sessions} sessions need {needed}")]
 pub struct BudgetTooSmall {
     given: usize,
     needed: usize,

@@ -38,6 +38,9 @@ pub(super) struct Mailbox {
     waker: Waker,
     desk: Arc<Desk>,
     refusals: AtomicU64,
+    /// Beats at the last look, and whether there were as many at the look before.
+    seen: AtomicU64,
+    stuck: AtomicBool,
 }
 
 /// The worker's end of a mailbox.
@@ -67,6 +70,8 @@ pub(super) fn mailbox(registry: &Registry) -> io::Result<(Mailbox, Inbox)> {
         waker: Waker::new(registry, WAKER)?,
         desk: Arc::clone(&desk),
         refusals: AtomicU64::new(0),
+        seen: AtomicU64::new(0),
+        stuck: AtomicBool::new(false),
     };
     Ok((
         mailbox,
@@ -114,6 +119,17 @@ impl Mailbox {
 
     pub(super) fn beats(&self) -> u64 {
         self.desk.beats.get()
+    }
+
+    /// Looks whether the worker has moved since the last look.
+    pub(super) fn look(&self) {
+        let beats = self.beats();
+        let seen = self.seen.swap(beats, Ordering::Relaxed);
+        self.stuck.store(beats == seen, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     pub(super) fn counters(&self) -> &Counters {

@@ -157,8 +157,10 @@ impl DataPlane {
         if !*open || !self.seats.take() {
             return Err(session);
         }
+        // A worker that is stuck comes last: a session would stand still there.
+        let burden = |worker: &Mailbox| (worker.is_stuck(), worker.load());
         let least_loaded = (0..self.workers.len())
-            .min_by_key(|index| self.workers.get(*index).map(Mailbox::load))
+            .min_by_key(|index| self.workers.get(*index).map(burden))
             .unwrap_or(0);
         let mut rest = session;
         let (before, from) = self.workers.split_at(least_loaded);
@@ -210,6 +212,20 @@ impl DataPlane {
     /// worker is stuck.
     pub fn beats(&self) -> Vec<u64> {
         self.workers.iter().map(Mailbox::beats).collect()
+    }
+
+    /// Finds out who is stuck; to be called every [`limits::WATCH_INTERVAL`].
+    pub fn look(&self) {
+        self.workers.iter().for_each(Mailbox::look);
+    }
+
+    /// The workers that had not moved at the last look.
+    pub fn stuck(&self) -> Vec<usize> {
+        let workers = self.workers.iter().enumerate();
+        workers
+            .filter(|(_, worker)| worker.is_stuck())
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Ends every session and waits for the workers. Joins are refused from now on.

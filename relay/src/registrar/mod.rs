@@ -204,6 +204,11 @@ impl Registrar {
         self.publish(now, |edition| edition.set_node(node));
     }
 
+    /// Changes how many new computer IDs a range of addresses may take in a day.
+    pub fn set_claims_per_range(&self, claims: u32) {
+        self.writer().quota.set_per_range(claims);
+    }
+
     /// Signs the board list anew when it is time, and brings to disk what is not there yet.
     /// To be called every [`crate::limits::REGISTRAR_TICK`]; blocks while the disk works.
     pub fn tick(&self, now: SystemTime) {
@@ -214,14 +219,16 @@ impl Registrar {
         writer.store.flush(now);
     }
 
+    /// Why nothing can be written now; nothing when all is well.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.read().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
+    }
+
     /// How it is.
     pub fn status(&self) -> RegistrarStatus {
         let book = self.book();
-        let trouble = self
-            .trouble
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let trouble = self.trouble();
         RegistrarStatus {
             known: book.len(),
             resting: book.resting(),

@@ -28,6 +28,11 @@ impl Quota {
         }
     }
 
+    /// Changes the share of each range; what was taken today counts on.
+    pub(super) fn set_per_range(&mut self, per_range: u32) {
+        self.per_range = per_range;
+    }
+
     /// Whether `from` may take one more.
     pub(super) fn has_room(&mut self, from: IpAddr, now: u64) -> bool {
         self.turn_to(now / DAY_S);

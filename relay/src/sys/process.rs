@@ -4,16 +4,24 @@ use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Raises the limit of open descriptors to what the system lets us have, and returns it.
+/// Raises the limit of open descriptors to what the system lets us have.
 ///
 /// # Errors
 /// The kernel refused; the old limit stays.
-pub fn raise_descriptor_limit() -> io::Result<u64> {
+pub fn raise_descriptor_limit() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    Ok(hard)
+    Ok(())
+}
+
+/// How many descriptors this process may have open now; others can change it (`prlimit(2)`).
+///
+/// # Errors
+/// The kernel refused.
+pub fn descriptor_limit() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
 /// Counts the descriptors that are open now, for metrics and tests; it reads a directory.

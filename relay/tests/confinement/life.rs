@@ -81,7 +81,7 @@ pub(crate) async fn live(site: &Site, relay: &mut Relay) {
     std::fs::write(site.path("node.toml"), "format = 1\n").unwrap();
     relay.signal("HUP");
     until("a word on the wrong file", || {
-        relay.log().contains("The node file was not taken")
+        relay.log().contains("The configuration was not taken")
     })
     .await;
 

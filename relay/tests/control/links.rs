@@ -32,6 +32,8 @@ async fn a_silent_link_ends_and_its_host_is_offline() {
     let board = board(|settings| settings.ping_interval = Duration::from_millis(50));
     let (mut link, _) = board.registered(&Host::new(1, "pc-1")).await;
 
+    // It is asked once more before it is given up.
+    assert!(matches!(link.next().await, Some(Frame::Ping(_))));
     assert_eq!(link.next().await, None);
 
     until("the end of the link", || board.control.status().links == 0).await;
@@ -39,6 +41,22 @@ async fn a_silent_link_ends_and_its_host_is_offline() {
         call(&board, "pc-1").await.refused().await,
         RefusalCode::Offline
     );
+}
+
+/// As one is whose answers the board has not read because it stood still itself.
+#[tokio::test]
+async fn a_silent_host_that_answers_when_it_is_asked_stays() {
+    let board = board(|settings| settings.ping_interval = Duration::from_millis(50));
+    let (mut link, _) = board.registered(&Host::new(1, "pc-1")).await;
+
+    for _ in 0..3 {
+        let Some(Frame::Ping(Ping { number })) = link.next().await else {
+            panic!("expected to be asked");
+        };
+        link.send(Pong { number }).await;
+    }
+
+    assert_eq!(board.control.status().links, 1);
 }
 
 #[tokio::test]
@@ -156,10 +174,11 @@ async fn an_address_that_is_barred_later_loses_its_links_and_sessions() {
     let _session = crate::rig::session(&board, &host, &mut link, "pc-1").await;
 
     let contact = crate::refusals::contact();
-    board.control.bar(vec![Bar {
+    let bars = vec![Bar {
         range: "127.0.0.0/8".parse().unwrap(),
         contact: contact.clone(),
-    }]);
+    }];
+    board.control.bar(bars).await;
 
     let refusal = link.refusal().await;
     assert_eq!(

@@ -53,10 +53,7 @@ impl Deployment {
         let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
         // Another test of this process has done it before.
         let _ = log.with_test_writer().try_init();
-        let mut settings = Settings {
-            descriptors: 10_000,
-            ..Settings::default()
-        };
+        let mut settings = Settings::default();
         // As long as an agent needs on a machine that does other things as well.
         settings.timing.linger = PATIENCE;
         change(&mut settings);

@@ -67,6 +67,11 @@ impl<H> Admission<H> {
         }
     }
 
+    /// Changes how many of them one address may have from now on.
+    pub(super) fn bound_per_address(&mut self, unproven: usize) {
+        self.bounds.unproven_per_address = unproven;
+    }
+
     /// Connections that have proven nothing yet.
     pub(super) fn unproven(&self) -> usize {
         self.unproven.len()

@@ -82,9 +82,9 @@ async fn operate(world: Arc<World>, mut random: Random) {
                 range,
                 contact: Default::default(),
             }];
-            world.bar(bars);
+            world.bar(bars).await;
             sleep(seconds(random.below(30))).await;
-            world.bar(Vec::new());
+            world.bar(Vec::new()).await;
         }
         1 => world.drain(seconds(random.below(40))).await,
         2 => world.stop(),

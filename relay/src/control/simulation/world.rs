@@ -121,8 +121,8 @@ impl World {
         self.seen().stopped
     }
 
-    pub(super) fn bar(&self, bars: Vec<Bar>) {
-        self.board.control.bar(bars);
+    pub(super) async fn bar(&self, bars: Vec<Bar>) {
+        self.board.control.bar(bars).await;
     }
 
     /// Drains, and waits for the end of it.
