@@ -233,31 +233,45 @@ async fn host_leg(world: Arc<World>, number: usize, invite: Invite, random: Rand
 /// A client: one call, to a host that is there or not.
 pub(super) async fn client(world: Arc<World>, number: usize, mut random: Random) {
     sleep(Duration::from_millis(random.below(60_000))).await;
+    world.calls();
+    if call(&world, number, random).await == Left::Openly {
+        world.has_left().await;
+    }
+}
+
+/// How a client went away.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Openly,
+    /// Without a word, so that the board cannot know.
+    Silently,
+}
+
+async fn call(world: &World, number: usize, mut random: Random) -> Left {
     let from = client_address(number);
     let host = usize::try_from(random.below(16)).expect("small");
     let id = match host {
         15 => "nobody".to_owned(),
         _ => format!("pc-{}", host % HOSTS),
     };
-    let mut call: Connect = connect(&id);
+    let mut request: Connect = connect(&id);
     if random.one_in(3) {
         let name = u8::try_from(number % 4).expect("small");
-        call.tag = Some(world.hosts()[host % HOSTS].tag(name));
+        request.tag = Some(world.hosts()[host % HOSTS].tag(name));
     }
     if random.one_in(2) {
-        call.board_list_serial = 0;
+        request.board_list_serial = 0;
     }
     let began = Instant::now();
     let Some(mut peer) = world.accept(Purpose::Leg, from, None, random) else {
-        return;
+        return Left::Openly;
     };
-    world.calls();
-    if !peer.send(&call.into()).await {
-        return;
+    if !peer.send(&request.into()).await {
+        return Left::Openly;
     }
     // The tunnel's first flight, which nobody may read.
     let ahead = vec![0x55; usize::try_from(peer.random().below(900)).expect("small")];
-    peer.send_bytes(&ahead).await;
+    peer.push(&ahead);
     let punctual = began.elapsed() < limits::FIRST_FRAME_DEADLINE;
     let patience = match peer.random().below(3) {
         0 => Duration::from_millis(peer.random().below(12_000)),
@@ -272,28 +286,32 @@ pub(super) async fn client(world: Arc<World>, number: usize, mut random: Random)
                 assert!(patience < PATIENCE, "a leg waits past its deadline");
                 world.note(number, "client leaves");
                 match peer.random().below(3) {
-                    0 => return peer.vanish(),
+                    0 => {
+                        peer.vanish();
+                        return Left::Silently;
+                    }
                     1 => peer.reset(),
-                    _ => drop(peer),
+                    _ => {}
                 }
-                return world.has_left().await;
+                return Left::Openly;
             }
         };
         match frame {
             Some(Frame::BoardListPart(_)) => {}
             Some(Frame::Joined(joined)) => {
                 world.note(number, "client joined");
-                return world.joined(joined.session, Side::Client(from, id), peer);
+                world.joined(joined.session, Side::Client(from, id), peer);
+                return Left::Openly;
             }
             Some(Frame::Refused(refusal)) => {
                 world.note(number, refusal.code.label());
                 let behind = timeout(PATIENCE, peer.receive()).await;
                 assert_eq!(behind, Ok(None), "a frame behind a refusal");
-                return;
+                return Left::Openly;
             }
             None => {
                 assert!(!punctual || world.is_stopped(), "a call without an answer");
-                return;
+                return Left::Openly;
             }
             Some(frame) => panic!("a client gets {}", frame.name()),
         }

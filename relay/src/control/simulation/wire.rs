@@ -19,8 +19,8 @@ use tokio::time::sleep;
 use crate::seeds::Random;
 use crate::tls::record::RecordExact;
 
-/// What the kernels of both ends keep of one direction.
-const ROOM: usize = 2_048;
+/// What the kernels of both ends may keep of one direction.
+const ROOMS: [usize; 3] = [64, 512, 2_048];
 
 /// Application data of TLS 1.3 (RFC 8446, 5.2); the length follows.
 const HEADER: [u8; 3] = [23, 3, 3];
@@ -37,6 +37,7 @@ struct Line {
 
 #[derive(Debug, Default)]
 struct Lane {
+    room: usize,
     bytes: VecDeque<u8>,
     fin: bool,
     /// Nobody reads any more: writing fails.
@@ -71,8 +72,13 @@ pub(super) struct Peer {
 }
 
 /// Both ends of a new connection.
-pub(super) fn connection(random: Random) -> (Virtual, Peer) {
+pub(super) fn connection(mut random: Random) -> (Virtual, Peer) {
     let line = Shared::default();
+    let mut room = || ROOMS[usize::try_from(random.below(3)).expect("small")];
+    line.change(|line| {
+        line.to_board.room = room();
+        line.to_peer.room = room();
+    });
     let socket = Socket {
         line: line.clone(),
         handed: false,
@@ -142,7 +148,7 @@ impl Lane {
         if self.reset || self.deaf {
             return Some(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let count = bytes.len().min(ROOM - self.bytes.len());
+        let count = bytes.len().min(self.room - self.bytes.len());
         self.bytes.extend(&bytes[..count]);
         (count > 0).then_some(Ok(count))
     }
@@ -302,6 +308,12 @@ impl Peer {
             self.dawdle().await;
         }
         true
+    }
+
+    /// Sends as much as fits at once.
+    pub(super) fn push(&self, bytes: &[u8]) {
+        // A board that has closed already takes nothing.
+        let _ = self.line.change(|line| line.to_board.write(bytes));
     }
 
     /// The next frame of the board; `None` at the end, however it came.
