@@ -138,28 +138,27 @@ fn entries(
         let (uid, gid) = (id(header.uid())?, id(header.gid())?);
         let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
         let target = || String::from_utf8(target.clone().unwrap_or_default());
-        let kind = match entry.header().entry_type() {
-            EntryType::Directory => Kind::Folder,
-            EntryType::Regular => {
-                let mut content = Vec::new();
-                entry.read_to_end(&mut content).map_err(&unpack)?;
-                Kind::File(content.into())
-            }
-            EntryType::Symlink => {
-                Kind::Link(target().map_err(|_| refused("a target that is no text"))?)
-            }
+        let tar_type = entry.header().entry_type();
+        let kind = if tar_type == EntryType::Directory {
+            Kind::Folder
+        } else if tar_type == EntryType::Regular {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(&unpack)?;
+            Kind::File(content.into())
+        } else if tar_type == EntryType::Symlink {
+            Kind::Link(target().map_err(|_| refused("a target that is no text"))?)
+        } else if tar_type == EntryType::Link {
             // A second name of a file that came before it, with its owner and mode.
-            EntryType::Link => {
-                let target = target().map_err(|_| refused("a target that is no text"))?;
-                let first = files.get(&relative(target.as_bytes())?);
-                let first = first.and_then(|index| found.get(*index));
-                let Some((_, first)) = first.cloned() else {
-                    return Err(refused("a second name of an unknown file"));
-                };
-                found.push((path, first));
-                continue;
-            }
-            _ => return Err(refused("neither file, folder nor link")),
+            let target = target().map_err(|_| refused("a target that is no text"))?;
+            let first = files.get(&relative(target.as_bytes())?);
+            let first = first.and_then(|index| found.get(*index));
+            let Some((_, first)) = first.cloned() else {
+                return Err(refused("a second name of an unknown file"));
+            };
+            found.push((path, first));
+            continue;
+        } else {
+            return Err(refused("neither file, folder nor link"));
         };
         if matches!(kind, Kind::File(_)) {
             files.insert(path.clone(), found.len());

@@ -98,9 +98,9 @@ impl Reviewed {
 }
 
 /// The scripts among a package's control files.
-pub fn scripts<'c>(
-    control: &'c BTreeMap<String, std::sync::Arc<[u8]>>,
-) -> impl Iterator<Item = (Script, &'c [u8])> {
+pub fn scripts(
+    control: &BTreeMap<String, std::sync::Arc<[u8]>>,
+) -> impl Iterator<Item = (Script, &[u8])> {
     NAMES.into_iter().filter_map(|name| {
         let content: &[u8] = control.get(name)?;
         let script = Script {

@@ -4,7 +4,7 @@
 
 use protocol::file::reader::{Problems, read};
 
-use super::{Kind, Tree};
+use super::Tree;
 use crate::glob::matches;
 
 const PROGRAMS: [&str; 2] = ["usr/bin/", "usr/sbin/"];
@@ -46,7 +46,7 @@ impl Contents {
         let mut used = vec![false; self.programs.len() + self.remove.len() + self.units.len()];
         let (programs, rest) = used.split_at_mut(self.programs.len());
         let (remove, units) = rest.split_at_mut(self.remove.len());
-        tree.retain(|path, entry| {
+        tree.retain(|path, _| {
             let program = PROGRAMS.iter().find_map(|folder| path.strip_prefix(folder));
             if let Some(name) = program
                 && !any(&self.programs, programs, name)
@@ -56,7 +56,7 @@ impl Contents {
             // In `/usr/lib/systemd/system`, and in its folders of links.
             if let Some(below) = path.strip_prefix(UNITS) {
                 let name = below.rsplit('/').next().unwrap_or(below);
-                if entry.kind != Kind::Folder && any(&self.units, units, name) {
+                if any(&self.units, units, name) {
                     return false;
                 }
             }
@@ -92,7 +92,7 @@ fn any(patterns: &[String], used: &mut [bool], text: &str) -> bool {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::Entry;
+    use super::super::{Entry, Kind};
     use super::*;
 
     #[test]

@@ -36,14 +36,14 @@ const PRESETS: &str = "usr/lib/systemd/system-preset";
 
 /// Parts of packages that nobody needs in a root; left out while unpacking.
 const DOCUMENTS: [&str; 8] = [
-    "usr/share/doc/",
-    "usr/share/man/",
-    "usr/share/locale/",
-    "usr/share/info/",
-    "usr/share/lintian/",
-    "usr/share/bug/",
-    "usr/share/bash-completion/",
-    "usr/share/zsh/",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/bug",
+    "usr/share/bash-completion",
+    "usr/share/zsh",
 ];
 
 /// What [`build`] makes.
@@ -136,7 +136,11 @@ fn in_order(mut packages: Vec<&Locked>) -> Vec<&Locked> {
 }
 
 fn unpack(tree: &mut Tree, package: &Locked, store: &Store) -> Result<()> {
-    let wanted = |path: &str| !DOCUMENTS.iter().any(|folder| path.starts_with(folder));
+    let inside = |path: &str, folder: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let wanted = |path: &str| !DOCUMENTS.iter().any(|folder| inside(path, folder));
     for (path, entry) in Deb::read(&store.read(package)?, wanted)?.data {
         tree.insert_new(&path, entry)?;
     }

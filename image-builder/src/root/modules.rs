@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::board::Board;
 use crate::exec::{Call, ExecError};
@@ -69,11 +70,11 @@ pub fn install(
     let mut kept = Tree::new(kernel.time());
     for path in known.order(&names)? {
         let path = format!("{place}/{path}");
-        kept.insert(&path, Entry::file(kernel.read(&path)?.clone()))?;
+        kept.insert(&path, Entry::file(Arc::clone(kernel.read(&path)?)))?;
     }
     for name in BUILT_IN {
         let path = format!("{place}/{name}");
-        kept.insert(&path, Entry::file(kernel.read(&path)?.clone()))?;
+        kept.insert(&path, Entry::file(Arc::clone(kernel.read(&path)?)))?;
     }
     let indexed = index(&kept, &version, &depmod, folder)?;
     for (path, entry) in indexed.below(MODULES) {
