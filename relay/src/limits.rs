@@ -11,36 +11,52 @@ use std::time::Duration;
 /// Sessions on one board. A 1 GbE port gives each of them 465 kbit/s at that point.
 pub const SESSIONS_MAX: usize = 2_000;
 
-/// Kernel memory for socket buffers, pipes and parked legs together, on a board with 1 GB.
-/// The kernel's own TCP limit is about 93 MB there and prunes everybody beyond it; user memory,
-/// TLS state and the socket structures (8.5 KB a session) come on top.
+/// Memory for socket buffers, pipes, parked reads and connections that wait, together, on a board
+/// with 1 GB. The kernel's own TCP limit is about 93 MB there and prunes everybody beyond it; TLS
+/// state and the socket structures (8.5 KB a session) come on top.
 pub const MEMORY_BUDGET: usize = 128 * 1024 * 1024;
 
-/// Largest `SO_RCVBUF` and `SO_SNDBUF` of a joined leg: 20 Mbit/s over 100 ms.
-pub const SOCKET_BUFFER_MAX: usize = 256 * 1024;
+/// The most that one session may pin when both its readers stall, however few sessions there are.
+/// It allows a receive buffer of 55 KiB: some 25 Mbit/s over 20 ms.
+pub const SESSION_BYTES_MAX: usize = 512 * 1024;
 
-/// Smallest one that still carries a few full packets. A budget that cannot give this much to
-/// `sessions_max` sessions is refused at the start.
-pub const SOCKET_BUFFER_MIN: usize = 4 * 1024;
+/// Smallest receive buffer that still carries a few full packets. A budget that cannot give this
+/// much to `sessions_max` sessions is refused at the start.
+pub const SOCKET_BUFFER_MIN: usize = 3 * 1024;
 
-/// Receive buffer of a leg that waits for its partner.
-pub const PARKED_RECEIVE_BUFFER: usize = 16 * 1024;
+/// Smallest send buffer that the kernel accepts (`SOCK_MIN_SNDBUF`, half of it).
+pub const SEND_BUFFER_MIN: usize = 2_304;
+
+/// The kernel takes a packet whenever its receive buffer is not full before it: the buffer may be
+/// exceeded by what the smallest windows let through at once.
+pub const RECEIVE_EXCESS: usize = 4 * 1024;
+
+/// The kernel lets a write go on in the last unsent segment without looking at the send buffer:
+/// by this much when pages are spliced, which cannot be told to begin a new segment.
+pub const SEGMENT_MAX: usize = 64 * 1024;
+
+/// The kernel's own record of such a segment.
+pub const SEGMENT_HEADER: usize = 2 * 1024;
 
 /// Legs that may wait for their partner at a time.
 pub const PARKED_LEGS_MAX: usize = 512;
 
-/// Kernel memory of one parked leg with its receive buffer full: 27 KB were measured.
-pub const PARKED_LEG_BYTES: usize = 28 * 1024;
+/// Kernel memory of all connections that are not joined, with their receive buffers full: parked
+/// legs, those that have proven nothing, those that wait for a place, and those not yet accepted.
+/// Links are not among them: what comes on a link is read at once.
+pub const BEFORE_JOIN_BYTES: usize = (PARKED_LEGS_MAX + UNPROVEN_MAX + LOBBY_MAX + BACKLOG)
+    * (2 * PARKED_RECEIVE_BUFFER + RECEIVE_EXCESS);
 
 /// The buffer that all sessions of a worker share for small bursts; also the longest single read.
 pub const COPY_BUFFER: usize = 64 * 1024;
 
-/// Bytes of one pipe: 64 slots. 16 slots (64 KiB) cost 1.7 times the CPU per byte.
-pub const PIPE_BYTES: usize = 256 * 1024;
+/// Bytes of one pipe: 32 slots, one for each packet of the longest read, and what a slot pins is a
+/// page. With too few slots a read needs several splices.
+pub const PIPE_BYTES: usize = 128 * 1024;
 
-/// Pipes of all workers together: 16 MiB of the budget, a quarter of what the kernel allows to an
-/// unprivileged user. Beyond it, bulk is copied.
-pub const PIPES: usize = 64;
+/// Pipes of all workers together: 4 MiB of the budget, a sixteenth of what the kernel allows to an
+/// unprivileged user. Beyond it, bulk is copied, until stalled flows have given theirs up.
+pub const PIPES: usize = 32;
 
 // ---- Data plane: splice or copy ----
 
@@ -192,7 +208,11 @@ pub const HOST_CERTIFICATE_MAX: usize = 1024;
 // ---- Control plane: connections ----
 
 /// Connections that the kernel may keep for us until we accept them.
-pub const BACKLOG: i32 = 1_024;
+pub const BACKLOG: usize = 1_024;
+
+/// `SO_RCVBUF` of a connection before it is joined: a whole ClientHello fits its first window, and
+/// more costs memory for whoever comes.
+pub const PARKED_RECEIVE_BUFFER: usize = 4 * 1024;
 
 /// `SO_SNDBUF` of a connection before it is joined: a stalled link holds no more than this.
 pub const CONTROL_SEND_BUFFER: usize = 32 * 1024;

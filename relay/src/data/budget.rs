@@ -1,20 +1,31 @@
-//! How much kernel memory a session may hold, so that all of them stalled both ways still fit.
+//! How much memory a session may hold, so that all of them stalled both ways still fit.
 //!
 //! Pure arithmetic. Sessions are counted in tiers that double, because caps are changed one socket
 //! at a time: within a tier nothing is touched.
 //!
-//! One session in the worst case: two receive and two send buffers, each twice its `SO_*BUF` value
-//! (that is how the kernel counts), and one parked read for each direction.
+//! What a flow pins whose sink takes nothing, by the kernel's way of counting (`ss(8)`, `skmem`):
+//!
+//! ```text
+//!   source's receive queue   2 x receive_buffer + RECEIVE_EXCESS
+//!   one read, parked         read_max
+//!   sink's send queue        2 x send_buffer + tail + SEGMENT_HEADER
+//! ```
+//!
+//! The kernel keeps twice what `SO_RCVBUF` and `SO_SNDBUF` say. It looks at the send buffer only
+//! when it begins a segment, so the *tail* is how long the last one may grow: [`limits::SEGMENT_MAX`]
+//! by splices; by writes the longest run that [`ends_run`] allows, and one write more. (Without
+//! ending runs a send buffer of 5 KiB was seen to hold 56 KiB.) The send buffer is made smaller than
+//! the receive buffer by just that, so that both queues of a flow are as long.
 
 use thiserror::Error;
 
 use crate::limits;
 
-/// Kernel buffers of one session for each byte of its cap: four buffers, doubled by the kernel.
-const BUFFER_SHARE: usize = 8;
+/// Flows of one session.
+const FLOWS: usize = 2;
 
-/// Parked reads of one session.
-const PARKED_READS: usize = 2;
+/// What a flow pins whatever its caps are.
+const FIXED: usize = limits::RECEIVE_EXCESS + limits::SEGMENT_HEADER;
 
 /// Caps are whole multiples of this.
 const STEP: usize = 256;
@@ -36,10 +47,13 @@ pub struct Tier(usize);
 /// What one session may hold in a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Value for `SO_RCVBUF` and `SO_SNDBUF`.
-    pub socket_buffer: usize,
-    /// Longest plain read, and so the most that a stalled sink leaves in user memory.
-    pub copy_max: usize,
+    /// Value for `SO_RCVBUF`.
+    pub receive_buffer: usize,
+    /// Value for `SO_SNDBUF`.
+    pub send_buffer: usize,
+    /// Longest single read, and so the most that a stalled sink leaves in a pipe or in user memory.
+    /// Below [`limits::SPLICE_ENTER`] nothing is spliced.
+    pub read_max: usize,
 }
 
 /// The memory does not suffice for the sessions.
@@ -52,7 +66,7 @@ pub struct BudgetTooSmall {
 }
 
 impl Budget {
-    /// Divides `memory_bytes` between pipes, parked legs and `sessions_max` sessions.
+    /// Divides `memory_bytes` between pipes, connections before their join, and sessions.
     ///
     /// # Errors
     /// Not even [`limits::SOCKET_BUFFER_MIN`] a buffer is left.
@@ -63,8 +77,8 @@ impl Budget {
     ) -> Result<Self, BudgetTooSmall> {
         let apart = pipes
             .saturating_mul(limits::PIPE_BYTES)
-            .saturating_add(limits::PARKED_LEGS_MAX * limits::PARKED_LEG_BYTES);
-        let smallest = (BUFFER_SHARE + PARKED_READS) * limits::SOCKET_BUFFER_MIN;
+            .saturating_add(limits::BEFORE_JOIN_BYTES);
+        let smallest = share(limits::SOCKET_BUFFER_MIN);
         let needed = apart.saturating_add(sessions_max.saturating_mul(smallest));
         if memory_bytes < needed {
             return Err(BudgetTooSmall {
@@ -98,20 +112,9 @@ impl Budget {
 
     /// What each session may hold while there are no more of them than the tier says.
     pub fn caps(&self, tier: Tier) -> Caps {
-        let share = self.bytes / tier.0;
-        let parked_max = PARKED_READS * limits::COPY_BUFFER;
-        // A parked read is as long as the buffer cap, but never longer than the copy buffer.
-        let even = share / (BUFFER_SHARE + PARKED_READS);
-        let socket_buffer = if even <= limits::COPY_BUFFER {
-            even
-        } else {
-            (share - parked_max) / BUFFER_SHARE
-        };
-        let socket_buffer = (socket_buffer / STEP * STEP).min(limits::SOCKET_BUFFER_MAX);
-        Caps {
-            socket_buffer,
-            copy_max: socket_buffer.min(limits::COPY_BUFFER),
-        }
+        let share = (self.bytes / tier.0).min(limits::SESSION_BYTES_MAX);
+        let receive_buffer = (share / FLOWS - FIXED) * 2 / 9;
+        Caps::of(receive_buffer / STEP * STEP)
     }
 
     fn smallest_tier(&self, sessions: usize) -> Tier {
@@ -125,10 +128,56 @@ impl Budget {
 }
 
 impl Caps {
-    /// The most that one session can pin, by the kernel's way of counting.
-    pub fn worst_case(self) -> usize {
-        BUFFER_SHARE * self.socket_buffer + PARKED_READS * self.copy_max
+    /// The caps that go with a receive buffer.
+    fn of(receive_buffer: usize) -> Self {
+        let read_max = (receive_buffer / 2).min(limits::COPY_BUFFER);
+        // Splices need room for their tail, and for one that is on its way meanwhile.
+        let spliced = receive_buffer.checked_sub(limits::SEGMENT_MAX / 2);
+        match spliced {
+            Some(send_buffer) if send_buffer >= limits::SPLICE_ENTER => Self {
+                receive_buffer,
+                send_buffer,
+                read_max,
+            },
+            Some(_) | None => {
+                let tail_max = 2 * (receive_buffer - limits::SEND_BUFFER_MIN);
+                let read_max = read_max.min(limits::SPLICE_ENTER - 1).min(tail_max * 2 / 3);
+                Self {
+                    receive_buffer,
+                    send_buffer: receive_buffer - longest_tail(read_max) / 2,
+                    read_max,
+                }
+            }
+        }
     }
+
+    /// The most that one session can pin.
+    pub fn worst_case(self) -> usize {
+        let tail = if self.read_max < limits::SPLICE_ENTER {
+            longest_tail(self.read_max)
+        } else {
+            limits::SEGMENT_MAX
+        };
+        let receive_queue = 2 * self.receive_buffer + limits::RECEIVE_EXCESS;
+        let send_queue = 2 * self.send_buffer + tail + limits::SEGMENT_HEADER;
+        FLOWS * (receive_queue + self.read_max + send_queue)
+    }
+}
+
+/// What a session needs for a receive buffer: for each flow two queues of twice as much, and a read
+/// of half as much.
+fn share(receive_buffer: usize) -> usize {
+    FLOWS * (FIXED + receive_buffer * 9 / 2)
+}
+
+/// Whether a write that makes a run so long is the last one of its segment.
+pub(super) fn ends_run(run: usize, read_max: usize) -> bool {
+    run >= read_max / 2
+}
+
+/// The longest segment that writes of at most `read_max` bytes make.
+fn longest_tail(read_max: usize) -> usize {
+    read_max / 2 + read_max
 }
 
 #[cfg(test)]
@@ -142,26 +191,41 @@ mod tests {
             .expect("the defaults agree with each other")
     }
 
+    fn default_caps(sessions: usize) -> Caps {
+        let budget = default_budget();
+        budget.caps(budget.next_tier(budget.first_tier(), sessions))
+    }
+
+    fn apart(pipes: usize) -> usize {
+        pipes * limits::PIPE_BYTES + limits::BEFORE_JOIN_BYTES
+    }
+
     #[test]
     fn few_sessions_get_full_buffers_and_many_get_their_share() {
-        let budget = default_budget();
-        let caps = |sessions| budget.caps(budget.next_tier(budget.first_tier(), sessions));
+        for sessions in [1, 32, 64, 128, 256, 512, 1_024, 2_000] {
+            println!("{sessions}: {:?}", default_caps(sessions));
+        }
+        let most = default_caps(1);
+        assert!(most.worst_case() <= limits::SESSION_BYTES_MAX);
+        assert!(most.worst_case() > limits::SESSION_BYTES_MAX - 16 * STEP);
+        assert_eq!(default_caps(128), most);
+        assert!(default_caps(256).receive_buffer < most.receive_buffer);
+        assert!(default_caps(2_000).receive_buffer >= limits::SOCKET_BUFFER_MIN);
+    }
 
-        assert_eq!(caps(1).socket_buffer, limits::SOCKET_BUFFER_MAX);
-        assert_eq!(caps(1).copy_max, limits::COPY_BUFFER);
-        assert_eq!(caps(32), caps(1));
-        assert!(caps(33).socket_buffer < caps(32).socket_buffer);
-        assert!(caps(2_000).socket_buffer >= limits::SOCKET_BUFFER_MIN);
+    #[test]
+    fn bulk_is_spliced_until_the_board_is_crowded() {
+        assert!(default_caps(128).read_max >= limits::SPLICE_ENTER);
+        assert!(default_caps(129).read_max < limits::SPLICE_ENTER);
     }
 
     #[test]
     fn a_budget_is_refused_one_byte_below_what_it_needs() {
-        let apart = limits::PARKED_LEGS_MAX * limits::PARKED_LEG_BYTES + limits::PIPE_BYTES;
-        let needed = apart + 100 * 10 * limits::SOCKET_BUFFER_MIN;
+        let needed = apart(1) + 100 * share(limits::SOCKET_BUFFER_MIN);
 
         let budget = Budget::new(needed, 100, 1).expect("exactly enough");
         let full = budget.next_tier(budget.first_tier(), 100);
-        assert_eq!(budget.caps(full).socket_buffer, limits::SOCKET_BUFFER_MIN);
+        assert_eq!(budget.caps(full).receive_buffer, limits::SOCKET_BUFFER_MIN);
         assert!(Budget::new(needed - 1, 100, 1).is_err());
     }
 
@@ -196,12 +260,26 @@ mod tests {
                 let sessions = count.index(sessions_max) + 1;
                 tier = budget.next_tier(tier, sessions);
                 let caps = budget.caps(tier);
-                let fixed = pipes * limits::PIPE_BYTES
-                    + limits::PARKED_LEGS_MAX * limits::PARKED_LEG_BYTES;
-                prop_assert!(sessions * caps.worst_case() + fixed <= memory);
-                prop_assert!(caps.socket_buffer >= limits::SOCKET_BUFFER_MIN);
-                prop_assert!(caps.socket_buffer <= limits::SOCKET_BUFFER_MAX);
-                prop_assert!(caps.copy_max <= limits::COPY_BUFFER);
+                prop_assert!(sessions * caps.worst_case() + apart(pipes) <= memory);
+                prop_assert!(caps.worst_case() <= limits::SESSION_BYTES_MAX);
+                prop_assert!(caps.receive_buffer >= limits::SOCKET_BUFFER_MIN);
+                prop_assert!(caps.send_buffer >= limits::SEND_BUFFER_MIN);
+                prop_assert!(caps.read_max <= limits::COPY_BUFFER);
+            }
+        }
+
+        #[test]
+        fn no_writes_make_a_longer_tail(
+            read_max in 512_usize..65_536,
+            writes in proptest::collection::vec(1_usize..65_536, 1..50),
+        ) {
+            let mut run = 0;
+            for write in writes.into_iter().map(|bytes| bytes.min(read_max)) {
+                run += write;
+                prop_assert!(run <= longest_tail(read_max));
+                if ends_run(run, read_max) {
+                    run = 0;
+                }
             }
         }
     }

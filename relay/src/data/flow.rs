@@ -149,6 +149,13 @@ impl Flow {
             (State::Open, Stored::Nothing) if self.source.ready && self.sink_ready => {
                 Some(match self.mode {
                     Mode::Copy => Action::Recv(copy_max),
+                    // Caps have sunk: splices this short are not worth it, and leave segments in
+                    // the sink that nobody bounds.
+                    Mode::Splice
+                        if self.path == DataPath::Auto && copy_max < limits::SPLICE_ENTER =>
+                    {
+                        Action::Recv(copy_max)
+                    }
                     Mode::Splice | Mode::Suspect => Action::SpliceIn,
                     Mode::ConfirmBlocked | Mode::ConfirmEof => Action::Peek,
                 })
@@ -168,6 +175,13 @@ impl Flow {
             Action::Peek => self.handle_peek(outcome),
             Action::Send(_) | Action::SpliceOut(_) => self.handle_written(outcome),
             Action::ShutSink => self.handle_shut(outcome),
+        }
+    }
+
+    /// Takes note that what was in the pipe is in user memory now.
+    pub fn handle_pipe_emptied(&mut self) {
+        if let Stored::Piped(bytes) = self.stored {
+            self.stored = Stored::Buffered(bytes);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
+use super::budget;
 use super::flow::{Action, Stored};
 use super::leg::{Both, Direction, Leg};
 use super::mailbox::Desk;
@@ -31,6 +32,8 @@ pub(super) struct Store {
     pipe: Option<Pipe>,
     /// A read that the sink did not take whole; its last bytes are the ones still to be sent.
     parked: Option<Box<[u8]>>,
+    /// Bytes written since a write was the last of its segment.
+    run: usize,
 }
 
 /// What all sessions of a worker share.
@@ -48,6 +51,8 @@ pub(super) struct Forwarder<'a> {
     pub(super) sockets: &'a Sockets,
     pub(super) stores: &'a mut Both<Store>,
     pub(super) tools: &'a mut Tools,
+    /// Longest single read.
+    pub(super) read_max: usize,
 }
 
 impl Sockets {
@@ -77,6 +82,20 @@ impl Tools {
         {
             self.pool.destroy(pipe);
         }
+    }
+
+    /// Moves the bytes of a stalled sink from its pipe into user memory, so that others can use
+    /// the pipe. Says whether that was possible.
+    pub(super) fn empty_pipe(&mut self, store: &mut Store, bytes: usize) -> bool {
+        let Some(parked) = store.pipe.as_ref().and_then(|pipe| pipe.read_out(bytes)) else {
+            debug_assert!(false, "the flow's count differs from what is in the pipe");
+            return false;
+        };
+        store.parked = Some(parked);
+        if let Some(pipe) = store.pipe.take() {
+            self.pool.give(pipe);
+        }
+        true
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -139,11 +158,16 @@ impl Forwarder<'_> {
             debug_assert!(false, "the flow's count differs from what is stored");
             return Outcome::Error(Fault::Io);
         };
-        let outcome = socket::send(self.sockets.get(direction.sink()), unsent);
+        // Small writes share a segment while it is short, so that a narrow path carries full packets.
+        let run = self.stores.get(direction).run;
+        let last = budget::ends_run(run + unsent.len(), self.read_max);
+        let outcome = socket::send(self.sockets.get(direction.sink()), unsent, last);
+        let whole = outcome == Outcome::Progress(unsent.len());
         let counters = self.tools.counters();
         counters.copy_calls.add(1);
         if let Outcome::Progress(bytes) = outcome {
             counters.add_copied(direction, bytes);
+            self.stores.get_mut(direction).run = if last && whole { 0 } else { run + bytes };
         }
         outcome
     }
@@ -158,7 +182,7 @@ impl Forwarder<'_> {
             return Outcome::Error(Fault::Resource);
         };
         self.tools.counters().splice_calls.add(1);
-        pipe.fill_from(self.sockets.get(direction.source()), limits::PIPE_BYTES)
+        pipe.fill_from(self.sockets.get(direction.source()), self.read_max)
     }
 
     fn splice_out(&mut self, direction: Direction, bytes: usize) -> Outcome {

@@ -12,8 +12,12 @@ pub(super) struct PipePool {
     /// Pipes that exist, idle or not.
     alive: usize,
     alive_max: usize,
-    /// The kernel refused a pipe; not asked again before the next [`PipePool::retry`].
+    /// The kernel refused a pipe; not asked again before the next beat.
     refused: bool,
+    /// Somebody got none since the last beat.
+    short: bool,
+    /// The fewest idle pipes since the last beat: those that nobody missed.
+    surplus: usize,
 }
 
 impl PipePool {
@@ -23,15 +27,19 @@ impl PipePool {
             alive: 0,
             alive_max,
             refused: false,
+            short: false,
+            surplus: 0,
         }
     }
 
     /// Hands out an empty pipe, if the bound and the kernel allow it.
     pub(super) fn take(&mut self) -> Option<Pipe> {
         if let Some(pipe) = self.idle.pop() {
+            self.surplus = self.surplus.min(self.idle.len());
             return Some(pipe);
         }
         if self.alive >= self.alive_max || self.refused {
+            self.short = true;
             return None;
         }
         match Pipe::new(limits::PIPE_BYTES) {
@@ -59,9 +67,14 @@ impl PipePool {
         self.alive -= 1;
     }
 
-    /// Lets the kernel be asked again after a refusal.
-    pub(super) fn retry(&mut self) {
+    /// Closes the pipes that nobody has needed since the last beat, and lets the kernel be asked
+    /// again after a refusal. Says whether anybody has gone without.
+    pub(super) fn beat(&mut self) -> bool {
         self.refused = false;
+        self.idle.truncate(self.idle.len() - self.surplus);
+        self.alive -= self.surplus;
+        self.surplus = self.idle.len();
+        std::mem::take(&mut self.short)
     }
 
     pub(super) fn in_use(&self) -> usize {
@@ -91,5 +104,24 @@ mod tests {
 
         assert!(pool.take().is_some() && pool.take().is_some());
         assert_eq!((pool.in_use(), pool.idle()), (2, 0));
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_needs_for_a_beat_is_closed() {
+        let mut pool = PipePool::new(2);
+        let (first, second) = (pool.take().expect("a pipe"), pool.take().expect("another"));
+        assert!(!pool.beat(), "nobody went without");
+        assert!(pool.take().is_none());
+        pool.give(first);
+        pool.give(second);
+        assert!(pool.beat(), "somebody went without");
+        assert_eq!(pool.idle(), 2, "both were needed");
+
+        let first = pool.take().expect("a pipe");
+        pool.give(first);
+        assert!(!pool.beat());
+        assert_eq!(pool.idle(), 1, "one was enough");
+        pool.beat();
+        assert_eq!((pool.in_use(), pool.idle()), (0, 0));
     }
 }

@@ -188,12 +188,12 @@ impl<F: Fn(SessionEnd)> Worker<F> {
 
     /// Prepares and registers both sockets and makes the table entry.
     fn admit(&mut self, id: u64, client: OwnedFd, host: OwnedFd) -> Result<Key, EndReason> {
-        let (buffer, tier, path) = (self.caps.socket_buffer, self.tier, self.path);
+        let (caps, tier, path) = (self.caps, self.tier, self.path);
         let registry = self.poll.registry();
         self.table.try_insert(|key| {
             let enter = |leg: Leg, fd: OwnedFd| {
                 let mut stream = socket::prepare_leg(fd)?;
-                socket::cap_buffers(&stream, buffer)?;
+                socket::cap_buffers(&stream, caps.receive_buffer, caps.send_buffer)?;
                 let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
                 registry.register(&mut stream, key.token(leg), interest)?;
                 Ok(stream)
@@ -249,8 +249,9 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                 sockets: &joined.sockets,
                 stores: &mut joined.stores,
                 tools: &mut self.tools,
+                read_max: self.caps.read_max,
             };
-            match joined.session.visit(self.caps.copy_max, &mut forwarder) {
+            match joined.session.visit(self.caps.read_max, &mut forwarder) {
                 Visit::Idle => {}
                 Visit::More => enqueue(&mut self.ready, joined, key),
                 Visit::Ended(reason) => self.reap(key, reason),
@@ -291,7 +292,9 @@ impl<F: Fn(SessionEnd)> Worker<F> {
         let Some(places) = self.sweep.poll(now, self.table.places()) else {
             return;
         };
-        self.tools.pool.retry();
+        if self.tools.pool.beat() {
+            self.reclaim_pipes();
+        }
         self.retier();
         for place in places {
             let Some(joined) = self.table.at_mut(place) else {
@@ -301,9 +304,27 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                 joined.tier = self.tier;
                 for stream in [&joined.sockets.client, &joined.sockets.host] {
                     // A dead socket tells by its own event.
-                    let _ = socket::cap_buffers(stream, self.caps.socket_buffer);
+                    let _ = socket::cap_buffers(
+                        stream,
+                        self.caps.receive_buffer,
+                        self.caps.send_buffer,
+                    );
                 }
             }
+        }
+    }
+
+    /// Takes the pipes of stalled sinks back when others had to go without. What is in flight is
+    /// copied once more for that, so it is done for flows that wait only.
+    fn reclaim_pipes(&mut self) {
+        for place in 0..self.table.places() {
+            let Some(joined) = self.table.at_mut(place) else {
+                continue;
+            };
+            let (stores, tools) = (&mut joined.stores, &mut self.tools);
+            joined.session.give_up_pipes(|direction, bytes| {
+                tools.empty_pipe(stores.get_mut(direction), bytes)
+            });
         }
     }
 

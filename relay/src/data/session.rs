@@ -108,6 +108,19 @@ impl Session {
         }
     }
 
+    /// Offers every stalled flow's pipe for other use: `empty` moves so many bytes into user memory,
+    /// and says whether it could.
+    pub fn give_up_pipes(&mut self, mut empty: impl FnMut(Direction, usize) -> bool) {
+        for direction in [Direction::ToHost, Direction::ToClient] {
+            let flow = self.flows.get_mut(direction);
+            if let Stored::Piped(bytes) = flow.stored()
+                && empty(direction, bytes)
+            {
+                flow.handle_pipe_emptied();
+            }
+        }
+    }
+
     /// Bytes handed to the sinks so far.
     pub fn bytes(&self) -> Both<u64> {
         Both {

@@ -32,7 +32,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(limits::BACKLOG)?;
+    socket.listen(i32::try_from(limits::BACKLOG).unwrap_or(i32::MAX))?;
     Ok(socket.into())
 }
 

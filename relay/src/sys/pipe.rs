@@ -50,6 +50,18 @@ impl Pipe {
         let result = splice(&self.source, None, socket, None, bytes_max, flags());
         Outcome::of_write(result.map_err(io::Error::from))
     }
+
+    /// Copies the `bytes` that are inside into user memory, which empties this pipe; `None` if it
+    /// holds another number of them.
+    pub fn read_out(&self, bytes: usize) -> Option<Box<[u8]>> {
+        let mut inside = vec![0; bytes].into_boxed_slice();
+        let mut rest = &mut inside[..];
+        while !rest.is_empty() {
+            let taken = nix::unistd::read(&self.source, rest).ok()?;
+            rest = rest.get_mut(taken..).filter(|_| taken > 0)?;
+        }
+        Some(inside)
+    }
 }
 
 /// Without `SPLICE_F_MORE`: the last bytes of a burst must leave at once.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 use tasuki_relay::data::{DataPath, DataPlane, NewSession, SessionEnd, Settings, Stats};
-use tasuki_relay::sys::socket;
+use tasuki_relay::limits;
+use tasuki_relay::sys::listener;
 
 /// No wait in these tests is longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -105,7 +106,10 @@ impl Rig {
 
 /// A connection: the far end, and the relay's end as it comes out of parking.
 pub(crate) fn parked_pair() -> (TcpStream, TcpStream) {
-    connect(TcpListener::bind("127.0.0.1:0").expect("a port"), None)
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = listener::listen(any_port).expect("a port");
+    listener.set_nonblocking(false).expect("a live socket");
+    connect(listener, None)
 }
 
 /// The same with segments as long as on Ethernet. Loopback's are 64 KiB, and a sender waits on a
@@ -113,6 +117,9 @@ pub(crate) fn parked_pair() -> (TcpStream, TcpStream) {
 pub(crate) fn parked_pair_like_ethernet() -> (TcpStream, TcpStream) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     listener.set_tcp_mss(1_448).expect("a fresh socket");
+    listener
+        .set_recv_buffer_size(limits::PARKED_RECEIVE_BUFFER)
+        .expect("a fresh socket");
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     listener.bind(&any_port.into()).expect("a port");
     listener.listen(1).expect("a bound socket");
@@ -128,7 +135,6 @@ fn connect(listener: TcpListener, mss: Option<u32>) -> (TcpStream, TcpStream) {
         .expect("connect");
     let far = TcpStream::from(far);
     let (near, _) = listener.accept().expect("accept");
-    socket::shrink_for_parking(&near).expect("a live socket");
     for stream in [&far, &near] {
         stream
             .set_read_timeout(Some(DEADLINE))

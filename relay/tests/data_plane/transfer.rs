@@ -1,15 +1,18 @@
 //! Bytes out are bytes in, whatever way they travel.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tasuki_relay::data::{DataPath, EndReason, Settings};
 use tasuki_relay::limits;
+use tasuki_relay::sys::socket;
 
 use crate::rig::{
-    ALL_PATHS, DEADLINE, Rig, block, parked_pair, ping, read_all, settings, stuff, write_all,
+    ALL_PATHS, Rig, block, parked_pair, parked_pair_like_ethernet, ping, read_all, settings, stuff,
+    write_all,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -191,32 +194,46 @@ fn bytes_that_came_before_the_join_arrive_first() {
 }
 
 #[test]
-fn a_leg_that_was_parked_gets_its_full_window_at_the_join() {
-    let mut rig = Rig::start(settings(DataPath::Auto));
-    let (client, near_client) = parked_pair();
-    let (host, near_host) = parked_pair();
-    // The same socket, seen from here.
-    let queue = near_client.try_clone().expect("a descriptor");
-    let parked = stuff(&client);
-    let mut peeked = vec![0; 2 * MIB];
-    let in_queue = queue.peek(&mut peeked).expect("bytes are there");
-    assert!(
-        in_queue <= 2 * limits::PARKED_RECEIVE_BUFFER,
-        "{in_queue} bytes parked"
-    );
-
-    let peers = rig.join(client, near_client, host, near_host);
-    // The host reads nothing, so the client's bytes pile up on the way.
-    let joined = stuff(&peers.client);
-
-    let start = Instant::now();
-    while queue.peek(&mut peeked).unwrap_or(0) < 200 * 1024 {
+fn a_window_that_was_small_opens_with_the_buffer() {
+    for pair in [parked_pair, parked_pair_like_ethernet] {
+        let (client, near) = pair();
+        let bytes = block(31);
+        // A ClientHello is longer than a packet: from that the kernel derives a limit for good.
+        (&client).write_all(&bytes[..1_700]).expect("a live socket");
+        (&near)
+            .read_exact(&mut [0; 1_700])
+            .expect("bytes are there");
+        let parked = window(&near);
         assert!(
-            start.elapsed() < DEADLINE,
-            "window stays small after {parked} and {joined} bytes"
+            parked <= 2 * limits::PARKED_RECEIVE_BUFFER,
+            "{parked} bytes parked"
         );
-        thread::yield_now();
+
+        socket::cap_buffers(&near, 64 * 1024, 64 * 1024).expect("a live socket");
+        // The kernel opens it by and by, with what arrives.
+        thread::scope(|scope| {
+            scope.spawn(|| write_all(&client, &bytes, 4 * MIB));
+            scope.spawn(|| read_all(&near, &bytes, 4 * MIB));
+        });
+
+        let open = window(&near);
+        assert!(open >= 40 * 1024, "{open} bytes");
     }
+}
+
+/// The widest window that the kernel would announce now (`ss(8)`, `rcv_ssthresh`).
+fn window(socket: &TcpStream) -> usize {
+    let port =
+        |address: std::io::Result<SocketAddr>| format!(":{}", address.expect("bound").port());
+    let (here, there) = (port(socket.local_addr()), port(socket.peer_addr()));
+    let ss = Command::new("ss")
+        .args(["-tniHO", "sport", "=", &here, "dport", "=", &there])
+        .output()
+        .expect("ss is there");
+    let text = String::from_utf8_lossy(&ss.stdout).into_owned();
+    text.split_whitespace()
+        .find_map(|field| field.strip_prefix("rcv_ssthresh:")?.parse().ok())
+        .expect("ss tells the window")
 }
 
 #[test]
