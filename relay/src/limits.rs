@@ -41,11 +41,14 @@ pub const SEGMENT_HEADER: usize = 2 * 1024;
 /// Legs that may wait for their partner at a time.
 pub const PARKED_LEGS_MAX: usize = 512;
 
-/// Kernel memory of all connections that are not joined, with their receive buffers full: parked
-/// legs, those that have proven nothing, those that wait for a place, and those not yet accepted.
-/// Links are not among them: what comes on a link is read at once.
-pub const BEFORE_JOIN_BYTES: usize = (PARKED_LEGS_MAX + UNPROVEN_MAX + LOBBY_MAX + BACKLOG)
-    * (2 * PARKED_RECEIVE_BUFFER + RECEIVE_EXCESS);
+/// Kernel memory of one connection before its join, with its receive buffer full.
+pub const PARKED_LEG_BYTES: usize = 2 * PARKED_RECEIVE_BUFFER + RECEIVE_EXCESS;
+
+/// Kernel memory of all connections before their join: parked legs, those that have proven
+/// nothing, those that wait for a place, and those not yet accepted. Links are not among them:
+/// what comes on a link is read at once.
+pub const BEFORE_JOIN_BYTES: usize =
+    (PARKED_LEGS_MAX + UNPROVEN_MAX + LOBBY_MAX + BACKLOG) * PARKED_LEG_BYTES;
 
 /// The buffer that all sessions of a worker share for small bursts; also the longest single read.
 pub const COPY_BUFFER: usize = 64 * 1024;
