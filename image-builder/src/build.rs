@@ -62,7 +62,15 @@ pub fn build(workplace: &Workplace, name: &str, version: &str) -> Result<Built> 
         ("usr/bin/tasuki-board", programs.board.as_slice()),
     ];
     let folder = folder.path();
-    let mut made = root::build(workplace, &tools, &board, &lock, version, &ours, folder)?;
+    let mut made = root::build(
+        workplace,
+        |name| tools.call(name),
+        &board,
+        &lock,
+        version,
+        &ours,
+        folder,
+    )?;
     settings::add(&mut made.root, &board, version)?;
     let root = {
         let _step = progress.step("packing the root", 0);

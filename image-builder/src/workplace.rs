@@ -26,6 +26,7 @@ pub struct Workplace {
     pub progress: Progress,
     archive: Option<PathBuf>,
     cache: PathBuf,
+    offline: bool,
 }
 
 impl Workplace {
@@ -44,7 +45,22 @@ impl Workplace {
             progress: Progress::new(verbose),
             archive,
             cache: cache()?,
+            offline: false,
         })
+    }
+
+    /// The same without a network for packages.
+    pub fn offline(self) -> Self {
+        Self {
+            offline: true,
+            ..self
+        }
+    }
+
+    /// The same with another cache.
+    #[cfg(test)]
+    pub(crate) fn caching_in(self, cache: PathBuf) -> Self {
+        Self { cache, ..self }
     }
 
     /// The folder `boards`.
@@ -99,6 +115,7 @@ impl Workplace {
             self.shell,
             self.cache("packages")?,
             self.archive.clone(),
+            self.offline,
         )?)
     }
 

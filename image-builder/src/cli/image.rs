@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// A folder of packages kept beside a release; looked into before the network
     #[arg(long, global = true, value_name = "FOLDER")]
     archive: Option<PathBuf>,
+    /// Ask no mirror: packages come from the cache and the archive alone
+    #[arg(long, global = true)]
+    offline: bool,
     /// Show the arguments of every program that is started
     #[arg(long, short, global = true)]
     verbose: bool,
@@ -46,10 +49,16 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let Arguments {
         source,
         archive,
+        offline,
         verbose,
         command,
     } = arguments;
     let workplace = Workplace::new(source, archive, verbose)?;
+    let workplace = if offline {
+        workplace.offline()
+    } else {
+        workplace
+    };
     match command {
         Command::Build(build) => image_build::run(build, &workplace, out),
         Command::Verify(verify) => image_verify::run(&verify, &workplace, out),

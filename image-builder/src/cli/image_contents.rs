@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Wr
     let version = env!("CARGO_PKG_VERSION");
     let built = root::build(
         workplace,
-        &tools,
+        |name| tools.call(name),
         &board,
         &lock,
         version,

@@ -194,7 +194,7 @@ mod tests {
         let bytes = deb(
             &[("postinst", b"#!/bin/sh\n")],
             &[
-                Part::Folder("./usr/bin/"),
+                Part::Folder("./usr/bin/", 0o755),
                 Part::File("./usr/bin/a", 0o4755, b"program"),
                 Part::HardLink("./usr/bin/b", "./usr/bin/a"),
                 Part::Link("./usr/bin/c", "a"),

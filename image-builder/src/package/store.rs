@@ -41,20 +41,24 @@ pub struct Store {
     shell: Shell,
     folder: PathBuf,
     archive: Option<PathBuf>,
+    offline: bool,
 }
 
 impl Store {
-    /// `folder` is the cache; `archive` one that was kept beside a release.
+    /// `folder` is the cache; `archive` one that was kept beside a release; `offline` keeps it from
+    /// asking mirrors.
     pub fn new(
         shell: Shell,
         folder: PathBuf,
         archive: Option<PathBuf>,
+        offline: bool,
     ) -> Result<Self, StoreError> {
         make_folder(&folder)?;
         Ok(Self {
             shell,
             folder,
             archive,
+            offline,
         })
     }
 
@@ -79,7 +83,11 @@ impl Store {
         let total = missing.iter().map(|package| package.size).sum();
         let step = progress.step("fetching packages", total);
         let snapshot = format!("{SNAPSHOT}/{{}}/{}", time.strftime("%Y%m%dT%H%M%SZ"));
-        for source in [format!("{MIRROR}/{{}}"), snapshot] {
+        let sources = match self.offline {
+            true => Vec::new(),
+            false => vec![format!("{MIRROR}/{{}}"), snapshot],
+        };
+        for source in sources {
             let mut left = Vec::new();
             for batch in missing.chunks(BATCH) {
                 self.download(&source, batch)?;
@@ -216,7 +224,7 @@ mod tests {
 
     fn store(folder: &Path) -> Store {
         let cache = folder.join("cache");
-        Store::new(Shell::new(false), cache, Some(folder.join("archive"))).unwrap()
+        Store::new(Shell::new(false), cache, Some(folder.join("archive")), true).unwrap()
     }
 
     #[test]
@@ -235,6 +243,21 @@ mod tests {
             .fetch(&[&package], Timestamp::UNIX_EPOCH, &quiet)
             .unwrap();
         assert_eq!(second.read(&package).unwrap(), b"content");
+    }
+
+    #[test]
+    fn what_nobody_has_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+
+        let quiet = Progress::quiet();
+        let gone = store.fetch(&[&package(b"x")], Timestamp::UNIX_EPOCH, &quiet);
+
+        let text = gone.unwrap_err().to_string();
+        assert!(
+            text.contains("  a 1\n") && text.contains("--archive"),
+            "{text}"
+        );
     }
 
     #[test]

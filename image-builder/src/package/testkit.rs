@@ -6,7 +6,8 @@ use tar::{Builder, EntryType, Header};
 
 /// What a test puts into a package.
 pub(crate) enum Part<'t> {
-    Folder(&'t str),
+    /// Path, mode.
+    Folder(&'t str, u32),
     /// Path, mode, content.
     File(&'t str, u32, &'t [u8]),
     Link(&'t str, &'t str),
@@ -26,14 +27,11 @@ pub(crate) fn deb(control: &[(&str, &[u8])], data: &[Part<'_>]) -> Vec<u8> {
         ("control.tar.gz", gzip(&archive(&control))),
         ("data.tar.xz", xz(&archive(data))),
     ] {
-        write!(
+        let size = content.len();
+        writeln!(
             bytes,
-            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
-            0,
-            0,
-            0,
-            100644,
-            content.len()
+            "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`",
+            0, 0, 0, 100644
         )
         .unwrap();
         bytes.extend(&content);
@@ -49,7 +47,7 @@ fn archive(parts: &[Part<'_>]) -> Vec<u8> {
     for part in parts {
         let mut header = Header::new_gnu();
         let (path, kind, mode, target, content): (_, _, _, _, &[u8]) = match part {
-            Part::Folder(path) => (path, EntryType::Directory, 0o755, "", b""),
+            Part::Folder(path, mode) => (path, EntryType::Directory, *mode, "", b""),
             Part::File(path, mode, content) => (path, EntryType::Regular, *mode, "", content),
             Part::Link(path, target) => (path, EntryType::Symlink, 0o777, *target, b""),
             Part::HardLink(path, target) => (path, EntryType::Link, 0o644, *target, b""),

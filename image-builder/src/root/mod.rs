@@ -15,14 +15,17 @@ pub mod tree;
 pub mod units;
 pub mod users;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::board::Board;
+use crate::exec::Call;
 use crate::package::lock::{Lock, Locked, Part};
 use crate::package::{Deb, Store};
-use crate::tools::Tools;
 use crate::workplace::Workplace;
 
 pub use self::erofs::erofs;
@@ -63,14 +66,14 @@ pub type Program<'p> = (&'p str, &'p [u8]);
 
 /// Makes the root of `board` at `version` from the packages of `lock`.
 ///
-/// `folder` is for the tools' work.
+/// `tool` gives a program of the tools root by name; `folder` is for its work.
 ///
 /// # Errors
 /// A package is not to be had, a maintainer script is not reviewed, the lists in `boards/` do not
 /// fit the packages, or the finished tree is not sound.
 pub fn build(
     workplace: &Workplace,
-    tools: &Tools,
+    tool: impl Fn(&str) -> Call,
     board: &Board,
     lock: &Lock,
     version: &str,
@@ -101,7 +104,7 @@ pub fn build(
 
     let step = progress.step("choosing modules", 0);
     let kernel_version = modules::version(&kernel)?;
-    modules::install(&mut root, &kernel, board, || tools.call("depmod"), folder)?;
+    modules::install(&mut root, &kernel, board, || tool("depmod"), folder)?;
     kernel.remove("usr/lib/modules");
     drop(step);
 
