@@ -8,6 +8,8 @@
 pub mod host_key;
 mod provider;
 pub mod record;
+#[cfg(test)]
+mod record_check;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
