@@ -19,7 +19,7 @@ const CARGO_FUZZ: Tool = Tool {
 };
 
 /// The fuzz targets' own packages; they are no members of the workspace.
-const PACKAGES: [&str; 1] = ["protocol/fuzz"];
+const PACKAGES: [&str; 2] = ["protocol/fuzz", "relay/fuzz"];
 
 /// Targets that run side by side.
 const LANES: u32 = 2;
@@ -39,7 +39,7 @@ impl Part for Fuzz {
     }
 
     fn inputs(&self) -> &'static [&'static str] {
-        &["protocol", "relay"]
+        &["protocol/src", "protocol/fuzz", "relay/src", "relay/fuzz"]
     }
 
     fn fills_time(&self) -> bool {

@@ -7,6 +7,7 @@
 mod fuzz;
 mod hostile;
 mod progress;
+mod simulation;
 mod suite;
 
 use std::path::Path;
@@ -21,7 +22,7 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 2] = [&fuzz::Fuzz, &hostile::HOSTILE];
+const PARTS: [&dyn Part; 3] = [&fuzz::Fuzz, &simulation::Simulation, &hostile::HOSTILE];
 
 /// No part may take longer, building included.
 const PART_LIMIT: Duration = Duration::from_secs(3600);

@@ -17,23 +17,9 @@ use tokio::time::sleep;
 
 use super::Settings;
 use crate::config::Bar;
-use crate::seeds::{self, Random};
+use crate::seeds::Random;
 pub(super) use wire::Virtual;
 use world::{Event, World, seconds};
-
-#[test]
-fn every_seed_keeps_every_promise() {
-    seeds::each("control::simulation", 200, |seed| {
-        run(seed);
-    });
-}
-
-#[test]
-fn a_seed_does_the_same_again() {
-    for seed in 0..10 {
-        assert_eq!(run(seed), run(seed), "seed {seed}");
-    }
-}
 
 /// One run, and what happened in it.
 fn run(seed: u64) -> Vec<Event> {
@@ -89,5 +75,24 @@ async fn operate(world: Arc<World>, mut random: Random) {
         1 => world.drain(seconds(random.below(40))).await,
         2 => world.stop(),
         _ => {}
+    }
+}
+
+mod tests {
+    use super::*;
+    use crate::seeds;
+
+    #[test]
+    fn every_seed_keeps_every_promise() {
+        seeds::each("control::simulation", 200, |seed| {
+            run(seed);
+        });
+    }
+
+    #[test]
+    fn a_seed_does_the_same_again() {
+        for seed in 0..10 {
+            assert_eq!(run(seed), run(seed), "seed {seed}");
+        }
     }
 }
