@@ -1,5 +1,5 @@
-//! `tasuki image contents`: every file of a board's root, without building the programs of this
-//! workspace.
+//! `tasuki image contents`: every file of a board's root. Empty files stand for the programs of
+//! this workspace, which take longer to build than everything else.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,6 +10,9 @@ use clap::Args;
 use crate::identity::{Hash, Seed};
 use crate::root::{self, listing};
 use crate::workplace::Workplace;
+
+const PROGRAMS: [root::Program<'_>; 2] =
+    [("usr/bin/tasuki-relay", b""), ("usr/bin/tasuki-board", b"")];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Wr
         &board,
         &lock,
         version,
-        &[],
+        &PROGRAMS,
         folder.path(),
     )?;
     out.write_all(listing::of(&built.root).as_bytes())?;

@@ -7,6 +7,7 @@ use super::{Kind, Tree, elf};
 /// Folders that the dynamic loader and systemd's programs look in; `*` is Debian's name of the
 /// architecture.
 const LIBRARIES: [&str; 4] = ["usr/lib", "usr/lib64", "usr/lib/*", "usr/lib/*/systemd"];
+const UNITS: &str = "usr/lib/systemd/system";
 /// Folders in which everybody may make files, and nobody may take away another's.
 const SHARED: [&str; 2] = ["tmp", "var/tmp"];
 
@@ -15,8 +16,7 @@ const SHARED: [&str; 2] = ["tmp", "var/tmp"];
 #[error("the root is not sound:\n  {}", .0.join("\n  "))]
 pub struct Unsound(pub Vec<String>);
 
-/// Fails if a program lacks a library, a file gives rights away, or a link leads nowhere that
-/// matters.
+/// Fails if a program lacks a library, a unit its program, or a file gives rights away.
 pub fn check(tree: &Tree) -> Result<(), Unsound> {
     let mut wrong = Vec::new();
     let libraries = libraries(tree);
@@ -36,11 +36,29 @@ pub fn check(tree: &Tree) -> Result<(), Unsound> {
             }
         }
     }
+    for (path, _) in tree.below(UNITS) {
+        for program in programs(tree.read_text(path).unwrap_or_default()) {
+            if tree.read(program.trim_start_matches('/')).is_err() {
+                wrong.push(format!("/{path}: starts {program}, which is not there"));
+            }
+        }
+    }
     if wrong.is_empty() {
         Ok(())
     } else {
         Err(Unsound(wrong))
     }
+}
+
+/// What a unit starts (`systemd.service(5)`), but for what may fail.
+fn programs(unit: &str) -> impl Iterator<Item = &str> {
+    let lines = unit.lines().filter(|line| line.starts_with("Exec"));
+    lines.filter_map(|line| {
+        let (_, command) = line.split_once('=')?;
+        let word = command.split_whitespace().next()?;
+        let path = word.trim_start_matches(['@', ':', '+', '!', '|']);
+        path.starts_with('/').then_some(path)
+    })
 }
 
 /// Files in folders of libraries, by name.
@@ -89,6 +107,15 @@ mod tests {
             wrong.iter().any(|line| line.contains("libc.so.6")),
             "{wrong:?}"
         );
+    }
+
+    #[test]
+    fn a_unit_without_its_program_is_found() {
+        let unit = |line: &str| found("usr/lib/systemd/system/a.service", 0o644, line.as_bytes());
+
+        let wrong = unit("[Service]\nExecStartPre=-/bin/none\nExecStart=+/bin/none --all\n");
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(unit("ExecStart=\nDescription=/bin/none\n").is_empty());
     }
 
     #[test]
