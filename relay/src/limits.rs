@@ -187,6 +187,9 @@ pub const REGISTRAR_TICK: Duration = Duration::from_secs(10);
 /// Connections to the admin socket, and to the metrics listener, at a time.
 pub const OPERATOR_CONNECTIONS: usize = 8;
 
+/// Pause before the next look when an operator's connection could not be accepted.
+pub const OPERATOR_PAUSE: Duration = Duration::from_millis(20);
+
 /// Longest request line on the admin socket.
 pub const ADMIN_REQUEST_MAX: u64 = 4 * 1024;
 

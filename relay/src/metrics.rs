@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -18,15 +18,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::admin::status::{Phase, Status};
 use crate::board::Board;
 use crate::data::{EndReason, Stats};
 use crate::limits;
+use crate::sys::spare::Spare;
 
 /// Answers scrapes until it is dropped.
 pub async fn serve(listener: TcpListener, board: Arc<Board>) {
+    let listener = Arc::new(listener);
+    let spare = Arc::new(Spare::default());
+    spare.refill(&*listener);
     let places = Arc::new(Semaphore::new(limits::OPERATOR_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -35,14 +39,17 @@ pub async fn serve(listener: TcpListener, board: Arc<Board>) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let board = Arc::clone(&board);
+                let (listener, spare) = (Arc::clone(&listener), Arc::clone(&spare));
                 tokio::spawn(async move {
                     converse(stream, board).await;
+                    spare.refill(&*listener);
                     drop(place);
                 });
             }
             Err(error) => {
-                warn!(%error, "Cannot accept a scrape");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                debug!(%error, "Cannot accept a scrape");
+                spare.release();
+                tokio::time::sleep(limits::OPERATOR_PAUSE).await;
             }
         }
     }

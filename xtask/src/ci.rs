@@ -24,7 +24,15 @@ const CARGO_DENY: Tool = Tool {
 };
 
 /// What the end-to-end tests start beside our own programs.
-const TEST_PACKAGES: [Package; 4] = [
+const TEST_PACKAGES: [Package; 6] = [
+    Package {
+        name: "faketime",
+        purpose: "a relay's clock jumps by a day",
+    },
+    Package {
+        name: "iproute2",
+        purpose: "a cable is cut between network namespaces",
+    },
     Package {
         name: "openssh-client",
         purpose: "a test logs in through the relay",

@@ -15,11 +15,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::{Answer, Request};
 use crate::board::Board;
 use crate::limits;
+use crate::sys::spare::Spare;
 
 /// The bound socket; its file goes away with it.
 #[derive(Debug)]
@@ -74,6 +75,9 @@ impl AdminSocket {
                 return;
             }
         };
+        let listener = Arc::new(listener);
+        let spare = Arc::new(Spare::default());
+        spare.refill(&*listener);
         let places = Arc::new(Semaphore::new(limits::OPERATOR_CONNECTIONS));
         loop {
             // INVARIANT: nobody closes the semaphore.
@@ -83,16 +87,19 @@ impl AdminSocket {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    warn!(%error, "Cannot accept an operator's connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    debug!(%error, "Cannot accept an operator's connection");
+                    spare.release();
+                    tokio::time::sleep(limits::OPERATOR_PAUSE).await;
                     continue;
                 }
             };
             let board = Arc::clone(&board);
+            let (listener, spare) = (Arc::clone(&listener), Arc::clone(&spare));
             tokio::spawn(async move {
                 if let Err(error) = converse(stream, &board).await {
                     debug!(%error, "Operator's connection ended early");
                 }
+                spare.refill(&*listener);
                 drop(place);
             });
         }

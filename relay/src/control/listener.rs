@@ -25,6 +25,9 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
     let mut lobby = Lobby::default();
     let mut pulse = interval(limits::ACCEPT_PAUSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Whoever looks at the status of an idle relay shall see a limit that has changed.
+    let mut look = interval(limits::BEAT);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut turn = 0;
     loop {
         let open = connections.len() + lobby.waiting.len() + 2 * shared.sessions.len();
@@ -38,6 +41,7 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
             _ = pulse.tick(), if shortage.is_some() || !lobby.waiting.is_empty() => {
                 lobby.try_again(&shared, &mut connections);
             }
+            _ = look.tick() => {}
             accepted = accept(&listeners, &mut turn), if !paused => match accepted {
                 Ok((socket, peer)) => {
                     shared.counters.count_accepted();

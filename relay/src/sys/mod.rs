@@ -12,6 +12,7 @@ pub mod pipe;
 pub mod process;
 pub mod sandbox;
 pub mod socket;
+pub mod spare;
 pub mod user;
 
 pub use outcome::{Fault, Outcome};

@@ -74,8 +74,8 @@ impl Relay {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Waits until systemd is told this.
-    pub fn hear(&self, expected: &str) {
+    /// Waits until systemd is told this; gives the whole message.
+    pub fn hear(&self, expected: &str) -> String {
         let mut buffer = [0; 1_024];
         loop {
             let length = match self.systemd.recv(&mut buffer) {
@@ -88,9 +88,24 @@ impl Relay {
             };
             let text = String::from_utf8_lossy(&buffer[..length]);
             if text.lines().any(|line| line == expected) {
-                return;
+                return text.into_owned();
             }
         }
+    }
+
+    /// What systemd was told since it was asked last.
+    pub fn heard(&self) -> Vec<String> {
+        self.systemd.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 1_024];
+        let messages = std::iter::from_fn(|| {
+            self.systemd
+                .recv(&mut buffer)
+                .ok()
+                .map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned())
+        })
+        .collect();
+        self.systemd.set_nonblocking(false).unwrap();
+        messages
     }
 
     /// Sends a signal by its name, as `HUP`.

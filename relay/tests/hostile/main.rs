@@ -12,6 +12,7 @@
 )]
 
 mod attack;
+mod fault;
 mod garbage;
 mod scan;
 mod slow;
