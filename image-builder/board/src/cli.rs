@@ -10,12 +10,13 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::gate::{self, Hold, Verdict};
+use crate::log::Forwarder;
 use crate::places::{self, Board, Topic};
 use crate::slot::mounted::Mounted;
 use crate::slot::{Slot, Slots, State};
 use crate::sys::System;
 use crate::watch::view::View;
-use crate::{clock, data, file, provision, watch};
+use crate::{clock, data, file, log, provision, watch};
 
 /// The unit that asks turns it into a reboot.
 const EXIT_REBOOT: u8 = 10;
@@ -43,6 +44,8 @@ enum Command {
     /// The two systems on the card
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// Send the journal to the log host of the node file, for ever
+    Log,
     /// Say how the board does, as its screen does
     Status,
     /// Show how the board does on its LED and its consoles, for ever
@@ -106,6 +109,7 @@ fn run(system: &System, command: Command) -> Result<ExitCode> {
         Command::Clock(ClockCommand::Save) => clock::save(system, SystemTime::now())?,
         Command::Slot(SlotCommand::Resume) => return Ok(resume(system)),
         Command::Slot(command) => slot(system, &command)?,
+        Command::Log => forward(system)?,
         Command::Status => {
             let view = View::gather(system, &Board::load(system)?);
             say(&view.to_string())?;
@@ -115,6 +119,19 @@ fn run(system: &System, command: Command) -> Result<ExitCode> {
         Command::Gate => return wait_for_health(system),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn forward(system: &System) -> Result<()> {
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(system.at(path));
+        text.with_context(|| format!("cannot read {path}"))
+    };
+    let target = read(places::LOG_HOST)?;
+    let host = read("/proc/sys/kernel/hostname")?;
+    let mut forwarder = Forwarder::new(&system.at(log::SOCKET), target.trim(), host.trim())?;
+    loop {
+        forwarder.step(tell)?;
+    }
 }
 
 fn slot(system: &System, command: &SlotCommand) -> Result<()> {

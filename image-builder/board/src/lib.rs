@@ -5,6 +5,7 @@ pub mod clock;
 pub mod data;
 pub mod file;
 pub mod gate;
+pub mod log;
 pub mod places;
 pub mod provision;
 pub mod slot;

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
 use nix::mount::{MsFlags, mount, umount};
@@ -166,4 +167,10 @@ pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()
+}
+
+/// Now, as RFC 3339 has it, in whole seconds.
+pub fn timestamp() -> String {
+    let now = i64::try_from(seconds(SystemTime::now())).unwrap_or_default();
+    Timestamp::from_second(now).unwrap_or_default().to_string()
 }

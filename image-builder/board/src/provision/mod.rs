@@ -25,6 +25,7 @@ const FILES_MAX: usize = 16;
 /// A node file has some 3 KiB.
 const FILE_MAX: u64 = 64 * 1024;
 const ERROR_FILE: &str = "ERROR.txt";
+const SSH_SERVER: &str = "/usr/sbin/sshd";
 
 /// Provisions. What is wrong with the card is told by `tell`, a line each.
 ///
@@ -45,7 +46,7 @@ pub fn run(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Resu
         format!("node file: {first}{more}")
     });
     Topic::NodeFile.warn(system, warning.as_deref())?;
-    apply(system, &board, &choice)?;
+    apply(system, &board, &choice, &mut tell)?;
     keep(system, &choice, &mut tell)?;
     if let Err(error) = write_error_file(system, &config, &choice) {
         tell(&format!("cannot write CONFIG/{ERROR_FILE}: {error}"));
@@ -84,7 +85,12 @@ fn read_text(path: &Path) -> Result<String, String> {
 }
 
 /// Puts into `/run` what network, relay and log go by.
-fn apply(system: &System, board: &Board, choice: &Choice) -> Result<()> {
+fn apply(
+    system: &System,
+    board: &Board,
+    choice: &Choice,
+    tell: &mut impl FnMut(&str),
+) -> Result<()> {
     let folder = system.at(places::NETWORK);
     for name in network::NAMES {
         file::remove(&folder.join(name))?;
@@ -108,6 +114,9 @@ fn apply(system: &System, board: &Board, choice: &Choice) -> Result<()> {
     if let Some(key) = &setup.network.ssh_key {
         let line = format!("{key}\n");
         file::replace(&system.at(places::AUTHORIZED_KEYS), line.as_bytes(), 0o644)?;
+        if !system.at(SSH_SERVER).exists() {
+            tell("the node file names an SSH key, and this image holds no SSH server");
+        }
     }
     if let Some(host) = &setup.network.log_host {
         let line = format!("{host}\n");
