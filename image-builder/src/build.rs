@@ -29,24 +29,30 @@ pub struct Built {
     pub recipe: Value,
 }
 
-/// Builds the image of a board.
+/// Builds the image of a board, programs included.
 pub fn build(workplace: &Workplace, name: &str, version: &str) -> Result<Built> {
+    let architecture = workplace.board(name)?.architecture;
+    let step = "compiling relay, board program and first stage";
+    let step = workplace.progress.step(step, 0);
+    let cache = workplace.cache("programs")?;
+    let programs = programs::build(workplace.shell, &workplace.source, architecture, &cache)?;
+    drop(step);
+    build_with(workplace, name, version, &programs)
+}
+
+/// The same with programs that are there already.
+pub fn build_with(
+    workplace: &Workplace,
+    name: &str,
+    version: &str,
+    programs: &Programs,
+) -> Result<Built> {
     let progress = &workplace.progress;
     let board = workplace.board(name)?;
     let lock = workplace.lock(board.architecture)?;
     let packages: Vec<&Locked> = lock.of_board(&board).collect();
     let tools_lock = workplace.tools_lock()?;
     let tools = workplace.tools()?;
-    let programs = {
-        let _step = progress.step("compiling relay, board program and first stage", 0);
-        let cache = workplace.cache("programs")?;
-        programs::build(
-            workplace.shell,
-            &workplace.source,
-            board.architecture,
-            &cache,
-        )?
-    };
     let inputs = inputs(
         workplace,
         &board,
@@ -104,7 +110,7 @@ pub fn build(workplace: &Workplace, name: &str, version: &str) -> Result<Built> 
     Ok(Built {
         assembled,
         sbom: sbom::document(name, version, &seed, components),
-        recipe: recipe(name, version, &tools_lock, &programs),
+        recipe: recipe(name, version, &tools_lock, programs),
         inputs,
     })
 }

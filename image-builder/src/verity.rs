@@ -164,6 +164,21 @@ mod tests {
         }
     }
 
+    /// What the board's first stage makes of it.
+    #[test]
+    fn the_first_stage_knows_the_tree_by_its_root_hash() {
+        let tree = hash_tree(&data(200), &salt(), ID).unwrap();
+        let mut device = tree.bytes.as_slice();
+
+        let (superblock, top) = first_stage::superblock::read(&mut device).unwrap();
+
+        assert_eq!(superblock.data_blocks, 200);
+        assert!(superblock.has_root(&top, &tree.root.0));
+        let mut damaged = top;
+        damaged[BLOCK - 1] ^= 1;
+        assert!(!superblock.has_root(&damaged, &tree.root.0));
+    }
+
     #[test]
     fn what_is_not_whole_blocks_is_refused() {
         for length in [0, 1, BLOCK, 2 * BLOCK - 1, 2 * BLOCK + 1] {

@@ -101,3 +101,6 @@ fn name_of(path: &str) -> Result<String, BootError> {
         _ => Err(BootError::Name(path.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;
