@@ -18,9 +18,6 @@ use crate::sys::System;
 use crate::watch::view::View;
 use crate::{clock, data, file, log, provision, watch};
 
-/// The unit that asks turns it into a reboot.
-const EXIT_REBOOT: u8 = 10;
-
 /// What runs on a board beside the relay; started by systemd.
 #[derive(Debug, Parser)]
 #[command(name = "tasuki-board", version, max_term_width = 100)]
@@ -76,7 +73,7 @@ enum SlotCommand {
     Try,
     /// Stay with the running slot
     MarkGood,
-    /// Begin the other slot's next try, if it has any left; exits with 10 if a reboot has to follow
+    /// At boot: say whether this slot is on probation, or whether the other one is to be tried
     Resume,
 }
 
@@ -107,7 +104,7 @@ fn run(system: &System, command: Command) -> Result<ExitCode> {
             }
         }
         Command::Clock(ClockCommand::Save) => clock::save(system, SystemTime::now())?,
-        Command::Slot(SlotCommand::Resume) => return Ok(resume(system)),
+        Command::Slot(SlotCommand::Resume) => resume(system)?,
         Command::Slot(command) => slot(system, &command)?,
         Command::Log => forward(system)?,
         Command::Status => {
@@ -157,15 +154,24 @@ fn describe(running: Slot, State { good, tries_left }: State) -> String {
     format!("Slot {running} runs. Slot {good} is good.\n{probation}")
 }
 
-/// Never fails: a board whose state cannot be read serves with what it runs.
-fn resume(system: &System) -> ExitCode {
+/// Leaves a mark for the units that follow: [`places::PROBATION`] or [`places::TRY_OTHER`].
+/// A board whose state cannot be read serves with what it runs.
+fn resume(system: &System) -> Result<()> {
     let resumed = open(system).and_then(|mut slots| {
         let reboot = slots.resume()?;
-        Ok((reboot, slots.state()?))
+        Ok((reboot.is_some(), slots.running, slots.state()?))
     });
+    let mark = |place| file::replace(&system.at(place), b"", 0o644);
     let trouble = match resumed {
-        Ok((Some(_), _)) => return ExitCode::from(EXIT_REBOOT),
-        Ok((None, state)) => (state.tries_left == Some(0)).then(|| {
+        Ok((true, ..)) => {
+            mark(places::TRY_OTHER)?;
+            None
+        }
+        Ok((false, running, state)) if running != state.good => {
+            mark(places::PROBATION)?;
+            None
+        }
+        Ok((false, _, state)) => (state.tries_left == Some(0)).then(|| {
             let reason = std::fs::read_to_string(system.at(places::FAILURE));
             let reason = reason.unwrap_or_else(|_| "it did not come as far as saying why".into());
             format!(
@@ -179,10 +185,7 @@ fn resume(system: &System) -> ExitCode {
     if let Some(text) = &trouble {
         tell(text);
     }
-    if let Err(error) = Topic::Slot.warn(system, trouble.as_deref()) {
-        tell(&format!("cannot leave a warning: {error}"));
-    }
-    ExitCode::SUCCESS
+    Ok(Topic::Slot.warn(system, trouble.as_deref())?)
 }
 
 /// Fails, so that the unit reboots, only if this slot is on probation and does not get healthy.

@@ -23,6 +23,10 @@ pub const AUTHORIZED_KEYS: &str = "/run/tasuki/authorized_keys";
 pub const LOG_HOST: &str = "/run/tasuki/log-host";
 pub const WARNINGS: &str = "/run/tasuki/warnings";
 pub const LOCATE: &str = "/run/tasuki/locate";
+/// There while this slot has to prove itself.
+pub const PROBATION: &str = "/run/tasuki/probation";
+/// There when the next thing to do is a reboot into the other slot.
+pub const TRY_OTHER: &str = "/run/tasuki/try-other";
 pub const CONTROL_SOCKET: &str = "/run/tasuki-relay/control.sock";
 
 /// What an image says about itself.

@@ -58,6 +58,8 @@ fn root() -> tempfile::TempDir {
         "usr/bin/tasuki-relay",
         "usr/sbin/nft",
         "usr/bin/kill",
+        "usr/bin/true",
+        "usr/bin/sh",
     ] {
         let place = at(path);
         fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
