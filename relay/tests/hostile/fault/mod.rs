@@ -4,8 +4,10 @@
 //! In each, sessions that were there before go on, the relay says what is wrong, and recovers by
 //! itself when the fault is gone.
 
+mod cable;
 mod clock;
 mod descriptors;
+mod disk;
 mod reload;
 mod renewal;
 mod stuck;
