@@ -9,6 +9,7 @@
     reason = "a test tells what it measured and what programs said"
 )]
 
+mod blind;
 mod boards;
 mod carry;
 mod guessing;

@@ -82,7 +82,12 @@ impl Client {
 
     /// Opens a tunnel without a viewer.
     pub(crate) fn open(&self, id: &str) -> Open {
-        let mut process = self.start(id, PASSWORD);
+        self.open_with(id, PASSWORD)
+    }
+
+    /// The same with another password.
+    pub(crate) fn open_with(&self, id: &str, password: &str) -> Open {
+        let mut process = self.start(id, password);
         let address = wait_for("the tunnel", PATIENCE, || {
             assert!(
                 process.has_ended().is_none(),

@@ -20,6 +20,8 @@ pub(crate) struct Lab {
     /// Where it is.
     listen: SocketAddr,
     settings: String,
+    /// How much the relay logs.
+    log: &'static str,
     /// Name of the node file.
     node: &'static str,
     folder: TempDir,
@@ -58,6 +60,7 @@ impl Lab {
             relay_address,
             listen: relay_address,
             settings: settings.to_owned(),
+            log: "info",
             node: "node.toml",
             relay: None,
         };
@@ -87,6 +90,11 @@ impl Lab {
     /// The next relay that is started is the board of another node file.
     pub(crate) fn use_node(&mut self, name: &'static str) {
         self.node = name;
+    }
+
+    /// The next relay that is started logs everything that it can.
+    pub(crate) fn log_everything(&mut self) {
+        self.log = "trace";
     }
 
     /// Lets the relay listen elsewhere, so that something else can stand in front of it.
@@ -122,6 +130,7 @@ impl Lab {
         fs::write(&config, self.relay_toml()).expect("relay.toml is written");
         self.hand_over();
         let mut command = Command::new(program("tasuki-relay"));
+        command.env("TASUKI_LOG", self.log);
         command.arg("run").arg("--config").arg(&config);
         self.relay = Some(Process::start("tasuki-relay", &self.logs(), &mut command));
         wait_for("the relay", PATIENCE, || {
@@ -146,7 +155,7 @@ impl Lab {
     fn relay_toml(&self) -> String {
         format!(
             "{}node_file = {:?}\nlisten = [\"{}\"]\nstate_dir = {:?}\ncontrol_socket = {:?}\n\
-             metrics_listen = \"none\"\nping_interval = \"1s\"\n{}",
+             metrics_listen = \"127.0.0.1:0\"\nping_interval = \"1s\"\n{}",
             if is_root() { "user = \"nobody\"\n" } else { "" },
             self.path(self.node),
             self.listen,
@@ -200,7 +209,7 @@ impl Lab {
 }
 
 /// A relay that is started as root says whom it becomes.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Open};
 pub(crate) use host::{Host, with_input};
-pub(crate) use lab::{Lab, free_address};
+pub(crate) use lab::{Lab, free_address, is_root};
 pub(crate) use process::Process;
 pub(crate) use programs::program;
 pub(crate) use proxy::Proxy;

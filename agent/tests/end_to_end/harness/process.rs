@@ -79,6 +79,15 @@ impl Process {
         self.signal(nix::sys::signal::Signal::SIGTERM);
     }
 
+    /// Makes it stand still, with its connections open, until [`Self::go_on`].
+    pub(crate) fn freeze(&self) {
+        self.signal(nix::sys::signal::Signal::SIGSTOP);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(nix::sys::signal::Signal::SIGCONT);
+    }
+
     fn signal(&self, signal: nix::sys::signal::Signal) {
         let id = i32::try_from(self.id()).expect("process IDs are small");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).expect("is ours");
