@@ -17,7 +17,7 @@ pub const SESSIONS_MAX: usize = 2_000;
 pub const MEMORY_BUDGET: usize = 128 * 1024 * 1024;
 
 /// The most that one session may pin when both its readers stall, however few sessions there are.
-/// It allows a receive buffer of 55 KiB: some 25 Mbit/s over 20 ms.
+/// It allows a receive buffer of 41 KiB: some 16 Mbit/s over 20 ms.
 pub const SESSION_BYTES_MAX: usize = 512 * 1024;
 
 /// Smallest receive buffer that still carries a few full packets. A budget that cannot give this
@@ -53,13 +53,13 @@ pub const BEFORE_JOIN_BYTES: usize =
 /// The buffer that all sessions of a worker share for small bursts; also the longest single read.
 pub const COPY_BUFFER: usize = 64 * 1024;
 
-/// Bytes of one pipe: 32 slots, one for each packet of the longest read, and what a slot pins is a
-/// page. With too few slots a read needs several splices.
-pub const PIPE_BYTES: usize = 128 * 1024;
+/// Bytes of one pipe: 16 slots, one for each packet of the longest read that is spliced; a slot
+/// pins a page.
+pub const PIPE_BYTES: usize = 64 * 1024;
 
 /// Pipes of all workers together: 4 MiB of the budget, a sixteenth of what the kernel allows to an
 /// unprivileged user. Beyond it, bulk is copied, until stalled flows have given theirs up.
-pub const PIPES: usize = 32;
+pub const PIPES: usize = 64;
 
 // ---- Data plane: splice or copy ----
 

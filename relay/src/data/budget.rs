@@ -112,7 +112,8 @@ impl Budget {
 
     /// What each session may hold while there are no more of them than the tier says.
     pub fn caps(&self, tier: Tier) -> Caps {
-        let share = (self.bytes / tier.0).min(limits::SESSION_BYTES_MAX);
+        let most = limits::SESSION_BYTES_MAX - FLOWS * limits::PIPE_BYTES;
+        let share = (self.bytes / tier.0).min(most);
         let receive_buffer = (share / FLOWS - FIXED) * 2 / 9;
         Caps::of(receive_buffer / STEP * STEP)
     }
@@ -131,10 +132,10 @@ impl Caps {
     /// The caps that go with a receive buffer.
     fn of(receive_buffer: usize) -> Self {
         let read_max = (receive_buffer / 2).min(limits::COPY_BUFFER);
-        // Splices need room for their tail, and for one that is on its way meanwhile.
+        // Splices need room for their tail, and for another that is on its way meanwhile.
         let spliced = receive_buffer.checked_sub(limits::SEGMENT_MAX / 2);
         match spliced {
-            Some(send_buffer) if send_buffer >= limits::SPLICE_ENTER => Self {
+            Some(send_buffer) if send_buffer >= limits::SPLICE_WORTH => Self {
                 receive_buffer,
                 send_buffer,
                 read_max,
@@ -151,7 +152,7 @@ impl Caps {
         }
     }
 
-    /// The most that one session can pin.
+    /// The most that one session can pin, but for its pipes.
     pub fn worst_case(self) -> usize {
         let tail = if self.read_max < limits::SPLICE_ENTER {
             longest_tail(self.read_max)
@@ -206,8 +207,9 @@ mod tests {
             println!("{sessions}: {:?}", default_caps(sessions));
         }
         let most = default_caps(1);
-        assert!(most.worst_case() <= limits::SESSION_BYTES_MAX);
-        assert!(most.worst_case() > limits::SESSION_BYTES_MAX - 16 * STEP);
+        let all = most.worst_case() + FLOWS * limits::PIPE_BYTES;
+        assert!(all <= limits::SESSION_BYTES_MAX);
+        assert!(all > limits::SESSION_BYTES_MAX - 16 * STEP);
         assert_eq!(default_caps(128), most);
         assert!(default_caps(256).receive_buffer < most.receive_buffer);
         assert!(default_caps(2_000).receive_buffer >= limits::SOCKET_BUFFER_MIN);
@@ -261,7 +263,8 @@ mod tests {
                 tier = budget.next_tier(tier, sessions);
                 let caps = budget.caps(tier);
                 prop_assert!(sessions * caps.worst_case() + apart(pipes) <= memory);
-                prop_assert!(caps.worst_case() <= limits::SESSION_BYTES_MAX);
+                let pipes = FLOWS * limits::PIPE_BYTES;
+                prop_assert!(caps.worst_case() + pipes <= limits::SESSION_BYTES_MAX);
                 prop_assert!(caps.receive_buffer >= limits::SOCKET_BUFFER_MIN);
                 prop_assert!(caps.send_buffer >= limits::SEND_BUFFER_MIN);
                 prop_assert!(caps.read_max <= limits::COPY_BUFFER);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::IpBindAddressNoPort;
+use nix::sys::socket::sockopt::{IpBindAddressNoPort, TcpMaxSeg};
 use protocol::outer::Registered;
 use rustls::{ClientConfig, NamedGroup, RootCertStore};
 use tasuki_relay::tls::record::RecordExact;
@@ -23,6 +23,8 @@ pub struct Place {
     pub roots: Arc<RootCertStore>,
     /// The address that callers bind; without it the system chooses.
     pub source: Option<IpAddr>,
+    /// The longest segment; without it as long as the interface allows.
+    pub segment: Option<u32>,
 }
 
 impl Place {
@@ -32,6 +34,7 @@ impl Place {
             address,
             roots,
             source: None,
+            segment: None,
         }
     }
 
@@ -40,6 +43,16 @@ impl Place {
     pub fn from(&self, source: IpAddr) -> Self {
         Self {
             source: Some(source),
+            ..self.clone()
+        }
+    }
+
+    /// The same board, called with segments as long as on Ethernet. Loopback's are 64 KiB, and a
+    /// sender waits for a timer before it sends less than one into a window that is smaller.
+    #[must_use]
+    pub fn like_ethernet(&self) -> Self {
+        Self {
+            segment: Some(1_448),
             ..self.clone()
         }
     }
@@ -54,6 +67,9 @@ impl Place {
         } else {
             TcpSocket::new_v6()?
         };
+        if let Some(segment) = self.segment {
+            setsockopt(&socket, TcpMaxSeg, &segment)?;
+        }
         if let Some(source) = self.source {
             // The port is chosen at the connect, so that many of them find one.
             setsockopt(&socket, IpBindAddressNoPort, &true)?;

@@ -16,6 +16,7 @@ mod fault;
 mod garbage;
 mod scan;
 mod slow;
+mod stalled;
 mod ticket;
 mod urgent;
 mod witness;
