@@ -154,13 +154,18 @@ mod tests {
         let from = tempfile::tempdir().expect("a folder");
         let file = from.path().join("relay/claims.redb");
         file::replace(&file, b"claims", 0o640).expect("writes");
+        // Only root can give a file away, as on a board.
+        let owner = match chown(&file, Some(12_345), None) {
+            Ok(()) => 12_345,
+            Err(_) => fs::metadata(&file).expect("is there").uid(),
+        };
         let saved = read_all(from.path());
         fs::remove_dir_all(from.path().join("relay")).expect("removes");
 
         restore(from.path(), saved).expect("writes");
 
         assert_eq!(fs::read(&file).expect("is back"), b"claims");
-        let mode = fs::metadata(&file).expect("is back").mode();
-        assert_eq!(mode & 0o777, 0o640);
+        let metadata = fs::metadata(&file).expect("is back");
+        assert_eq!((metadata.mode() & 0o777, metadata.uid()), (0o640, owner));
     }
 }
