@@ -27,6 +27,7 @@ pub struct Workplace {
     archive: Option<PathBuf>,
     cache: PathBuf,
     offline: bool,
+    locks: Option<PathBuf>,
 }
 
 impl Workplace {
@@ -46,6 +47,7 @@ impl Workplace {
             archive,
             cache: cache()?,
             offline: false,
+            locks: None,
         })
     }
 
@@ -55,6 +57,11 @@ impl Workplace {
             offline: true,
             ..self
         }
+    }
+
+    /// The same with the lock files of another folder than `boards`.
+    pub fn with_locks(self, locks: Option<PathBuf>) -> Self {
+        Self { locks, ..self }
     }
 
     /// The same with another cache.
@@ -101,12 +108,18 @@ impl Workplace {
         self.lock_file("tools.lock")
     }
 
-    /// A lock by its file's name in `boards`.
+    /// A lock by its file's name.
     pub fn lock_file(&self, name: &str) -> Result<Lock> {
-        let text = self
-            .read(name)
-            .context("make it with `tasuki image lock update`")?;
-        Lock::parse(&text).with_context(|| format!("boards/{name}"))
+        let path = self
+            .locks
+            .clone()
+            .unwrap_or_else(|| self.boards())
+            .join(name);
+        let text = fs::read_to_string(&path).with_context(|| {
+            let path = path.display();
+            format!("cannot read {path}; make it with `tasuki image lock update`")
+        })?;
+        Lock::parse(&text).with_context(|| path.display().to_string())
     }
 
     /// The packages' cache, and the archive that was given.

@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// A folder of packages kept beside a release; looked into before the network
     #[arg(long, global = true, value_name = "FOLDER")]
     archive: Option<PathBuf>,
+    /// Lock files that `tasuki image lock update --to` made elsewhere
+    #[arg(long, global = true, value_name = "FOLDER")]
+    locks: Option<PathBuf>,
     /// Ask no mirror: packages come from the cache and the archive alone
     #[arg(long, global = true)]
     offline: bool,
@@ -49,11 +52,12 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let Arguments {
         source,
         archive,
+        locks,
         offline,
         verbose,
         command,
     } = arguments;
-    let workplace = Workplace::new(source, archive, verbose)?;
+    let workplace = Workplace::new(source, archive, verbose)?.with_locks(locks);
     let workplace = if offline {
         workplace.offline()
     } else {

@@ -1,0 +1,55 @@
+//! The real roots of all boards, from Debian's packages: their layout is the one agreed on.
+//!
+//! Paths, modes and owners count, contents do not: those are what the lock file pins.
+//! `TASUKI_BLESS=1` writes the golden file anew; `tasuki image contents --board BOARD` shows what is
+//! behind a line of it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use image_builder::identity::Hash;
+use image_builder::root::{self, Kind, Program, Tree};
+use image_builder::workplace::Workplace;
+
+const GOLDEN: &str = "tests/golden/roots.txt";
+const PROGRAMS: [Program<'_>; 2] = [("usr/bin/tasuki-relay", b""), ("usr/bin/tasuki-board", b"")];
+
+#[test]
+#[ignore = "fetches Debian's packages where they are not in the cache; nothing else in cargo test asks a network"]
+fn the_layout_of_every_board_is_the_one_that_was_agreed_on() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workplace = Workplace::new(Some(here.join("..")), None, false).unwrap();
+    let tools = workplace.tools().unwrap();
+    let mut found = String::new();
+    for board in workplace.all_boards().unwrap() {
+        let lock = workplace.lock(board.architecture).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let tool = |name: &str| tools.call(name);
+        let (work, place) = (&workplace, folder.path());
+        let built = root::build(work, tool, &board, &lock, "1", &PROGRAMS, place).unwrap();
+        let layout = layout(&built.root);
+        let (count, hash) = (layout.lines().count(), Hash::of(layout.as_bytes()));
+        writeln!(found, "{} {count} {hash}", board.name).unwrap();
+    }
+
+    let golden = here.join(GOLDEN);
+    if std::env::var_os("TASUKI_BLESS").is_some() {
+        fs::write(&golden, &found).unwrap();
+    }
+    assert_eq!(found, fs::read_to_string(golden).unwrap());
+}
+
+fn layout(tree: &Tree) -> String {
+    let mut text = String::new();
+    for (path, entry) in tree.walk() {
+        let target = match &entry.kind {
+            Kind::Link(target) => target,
+            Kind::Folder => "/",
+            Kind::File(_) => "",
+        };
+        let (mode, uid, gid) = (entry.mode, entry.uid, entry.gid);
+        writeln!(text, "{path} {mode:o} {uid} {gid} {target}").unwrap();
+    }
+    text
+}
