@@ -53,14 +53,7 @@ pub fn build_with(
     let packages: Vec<&Locked> = lock.of_board(&board).collect();
     let tools_lock = workplace.tools_lock()?;
     let tools = workplace.tools()?;
-    let inputs = inputs(
-        workplace,
-        &board,
-        version,
-        &packages,
-        &tools_lock,
-        &programs,
-    )?;
+    let inputs = inputs(workplace, &board, version, &packages, &tools_lock, programs)?;
     let seed = inputs.seed();
     let folder = tempfile::tempdir().context("no room for temporary files")?;
     let ours = [
