@@ -233,6 +233,14 @@ pub const DESCRIPTORS_HYSTERESIS: usize = 16;
 /// connections wait for a place.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Memory that new connections leave alone: below it they wait, and what is here goes on. Enough
+/// for a burst of handshakes under way (`UNPROVEN_MAX` of some 20 KiB) and what the kernel needs
+/// itself; without it the next burst would bring the kernel's killer, who takes all sessions.
+pub const MEMORY_RESERVE: u64 = 32 * 1024 * 1024;
+
+/// Time between two looks at it.
+pub const MEMORY_LOOK: Duration = Duration::from_millis(250);
+
 /// How long accepting counts as failing after the kernel had nothing for a connection.
 pub const SHORTAGE_MEMORY: Duration = Duration::from_secs(1);
 

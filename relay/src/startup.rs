@@ -24,6 +24,7 @@ use crate::control::{self, Control};
 use crate::data::{self, DataPlane};
 use crate::registrar::{self, Registrar, RegistrarError};
 use crate::reload::Reading;
+use crate::sys::memory::Memory;
 use crate::systemd::Systemd;
 use crate::tls::{OuterTls, TlsError};
 use crate::{limits, metrics, sys, watch};
@@ -61,6 +62,7 @@ pub struct Running {
 pub struct Prepared {
     config: Config,
     systemd: Systemd,
+    memory: Memory,
     listeners: Vec<TcpListener>,
     metrics: Option<TcpListener>,
     registrar: Registrar,
@@ -80,6 +82,7 @@ pub fn prepare(config: Config) -> Result<Prepared, StartError> {
         warn!(%error, "Cannot raise the limit of open descriptors");
     }
     let systemd = Systemd::find().map_err(StartError::Systemd)?;
+    let memory = Memory::open();
     let listeners = sys::listener::listen_all(&config.listen).map_err(StartError::Listen)?;
     let metrics = config.metrics_listen.map(|address| {
         sys::listener::listen(address).map_err(|error| StartError::ListenMetrics(address, error))
@@ -97,6 +100,7 @@ pub fn prepare(config: Config) -> Result<Prepared, StartError> {
     Ok(Prepared {
         config,
         systemd,
+        memory,
         listeners,
         metrics,
         registrar,
@@ -124,7 +128,7 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
     let registrar = Arc::new(prepared.registrar);
     let tls = OuterTls::new(&config.node.certificate, &config.node.key)?;
     let control = Control::start(
-        control_settings(&config),
+        control_settings(&config, prepared.memory),
         prepared.listeners,
         tls.clone(),
         Arc::clone(&registrar),
@@ -189,7 +193,7 @@ fn data_settings(config: &Config) -> data::Settings {
     }
 }
 
-fn control_settings(config: &Config) -> control::Settings {
+fn control_settings(config: &Config, memory: Memory) -> control::Settings {
     control::Settings {
         bars: config.bars.clone(),
         sessions_max: config.limits.sessions,
@@ -197,6 +201,7 @@ fn control_settings(config: &Config) -> control::Settings {
         parked_max: config.limits.parked_legs,
         unproven_per_address: config.limits.unproven_per_address,
         ping_interval: config.ping_interval,
+        memory: Arc::new(memory),
         ..control::Settings::default()
     }
 }

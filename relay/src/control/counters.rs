@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use protocol::refusal::RefusalCode;
 
-use super::listener::Shortage;
+use super::gate::Shortage;
 
 /// Why a connection never came to its first frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,17 +10,18 @@ use std::task::Poll;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tracing::{error, warn};
+use tracing::error;
 
 use super::arrival;
+use super::gate::{Gate, Shortage};
 use super::shared::{Entry, Shared, Unproven, stopped};
 use crate::limits;
-use crate::sys::{self, Fault};
+use crate::sys::Fault;
 
 /// Accepts until the relay stops, then gives the connections a moment to say good-bye.
 pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
     let mut stop = shared.stop.subscribe();
-    let mut gate = Gate::default();
+    let mut gate = Gate::new(Arc::clone(&shared.settings.memory));
     let mut connections = JoinSet::new();
     let mut lobby = Lobby::default();
     let mut pulse = interval(limits::ACCEPT_PAUSE);
@@ -165,115 +166,5 @@ fn chance() -> u16 {
         Ok(()) => u16::from_be_bytes(bytes),
         // Without chance nobody is turned away by it.
         Err(_) => u16::MAX,
-    }
-}
-
-/// What new connections are short of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shortage {
-    /// The process has no room for their descriptors.
-    Descriptors,
-    /// The kernel could not give one out, although the process had room.
-    System,
-}
-
-impl Shortage {
-    /// Every one, in the order of its number.
-    pub const ALL: [Self; 2] = [Self::Descriptors, Self::System];
-
-    /// What an operator reads.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Descriptors => "no new connections: descriptors are short; raise LimitNOFILE",
-            Self::System => {
-                "new connections fail: the system is short of files or of memory for sockets; \
-                 look at fs.file-max, net.ipv4.tcp_mem and free memory"
-            }
-        }
-    }
-
-    /// Whether accepting stops for it. Where the kernel fails it goes on, to see the end of it.
-    fn pauses(self) -> bool {
-        self == Self::Descriptors
-    }
-}
-
-/// Closes below the descriptor limit, and opens again only when there is some room.
-///
-/// The limit is looked at each time: an operator may change that of a running process
-/// (`prlimit(1)`), and nobody else would tell.
-#[derive(Debug, Default)]
-struct Gate {
-    is_closed: bool,
-    failed_at: Option<Instant>,
-}
-
-impl Gate {
-    fn shortage(&mut self, open: usize, now: Instant) -> Option<Shortage> {
-        let limit = sys::process::descriptor_limit().unwrap_or(u64::MAX);
-        if self.closes(open, usize::try_from(limit).unwrap_or(usize::MAX)) {
-            return Some(Shortage::Descriptors);
-        }
-        self.failed_at = self
-            .failed_at
-            .filter(|at| now.saturating_duration_since(*at) < limits::SHORTAGE_MEMORY);
-        self.failed_at.map(|_| Shortage::System)
-    }
-
-    /// Notes that the kernel had nothing for a connection; once for each time of trouble the log
-    /// says so.
-    fn fail(&mut self, error: &io::Error, now: Instant) {
-        if self.failed_at.replace(now).is_none() {
-            warn!(%error, "Connections cannot be accepted");
-        }
-    }
-
-    fn closes(&mut self, open: usize, limit: usize) -> bool {
-        let max = limit
-            .saturating_sub(limits::DESCRIPTORS_RESERVED)
-            .max(limits::DESCRIPTORS_HYSTERESIS);
-        let reopen = max - max / limits::DESCRIPTORS_HYSTERESIS;
-        if open >= max {
-            self.is_closed = true;
-        } else if open <= reopen {
-            self.is_closed = false;
-        }
-        self.is_closed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_gate_closes_at_the_limit_and_opens_below_it() {
-        let limit = limits::DESCRIPTORS_RESERVED + 160;
-        let mut gate = Gate::default();
-        assert!(!gate.closes(159, limit));
-        assert!(gate.closes(160, limit));
-        assert!(gate.closes(151, limit));
-        assert!(!gate.closes(150, limit));
-        assert!(!gate.closes(159, limit));
-    }
-
-    #[test]
-    fn a_limit_that_changes_counts_at_once() {
-        let mut gate = Gate::default();
-        assert!(!gate.closes(1_000, 65_536));
-        assert!(gate.closes(1_000, 1_024));
-        assert!(!gate.closes(1_000, 65_536));
-    }
-
-    #[test]
-    fn a_failure_of_the_kernel_counts_for_a_while() {
-        let mut gate = Gate::default();
-        let now = Instant::now();
-        assert_eq!(gate.shortage(0, now), None);
-
-        gate.fail(&io::ErrorKind::OutOfMemory.into(), now);
-
-        assert_eq!(gate.shortage(0, now), Some(Shortage::System));
-        assert_eq!(gate.shortage(0, now + limits::SHORTAGE_MEMORY), None);
     }
 }

@@ -10,6 +10,7 @@ mod arrival;
 mod board_list;
 mod connection;
 mod counters;
+mod gate;
 mod invite;
 mod leg;
 mod link;
@@ -36,10 +37,11 @@ use crate::config::Bar;
 use crate::data::{DataPlane, EndReason};
 use crate::limits;
 use crate::registrar::Registrar;
+use crate::sys::memory::Memory;
 use crate::tls::OuterTls;
 
 pub use counters::{Counters, HandshakeFailure};
-pub use listener::Shortage;
+pub use gate::Shortage;
 pub use session::{EndReceiver, EndSender, session_ends};
 use shared::{Drain, Shared};
 
@@ -55,6 +57,8 @@ pub struct Settings {
     pub unproven_per_address: usize,
     /// Whole seconds.
     pub ping_interval: Duration,
+    /// Where it is told how much is left.
+    pub memory: Arc<Memory>,
     pub timing: Timing,
     /// Failed look-ups from one address: how many a second, and how many at once.
     pub failed_lookups: (u32, u32),
@@ -118,6 +122,7 @@ impl Default for Settings {
             parked_max: limits::PARKED_LEGS_MAX,
             unproven_per_address: limits::UNPROVEN_PER_ADDRESS,
             ping_interval: limits::PING_INTERVAL,
+            memory: Arc::default(),
             timing: Timing::default(),
             failed_lookups: limits::FAILED_LOOKUPS,
         }

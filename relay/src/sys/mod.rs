@@ -7,6 +7,7 @@
 //! [`sandbox`] for what the process gives away.
 
 pub mod listener;
+pub mod memory;
 pub mod outcome;
 pub mod pipe;
 pub mod process;

@@ -8,6 +8,6 @@ pub(super) const HOSTILE: Suite = Suite {
     package: "relay",
     program: "hostile",
     prefixes: &[""],
-    variables: &[],
+    variables: &[("TASUKI_STALL_S", "60")],
     release: true,
 };

@@ -83,6 +83,7 @@ async fn a_limit_below_what_is_in_use_ends_nobody_and_can_be_asked_about() {
     relay.hear("WATCHDOG=1");
     // Bulk needs a pipe, and there is none to be had.
     carries(&mut old, 4 << 20).await;
+    until_logged(&relay, "No pipe to be had, bulk is copied", 1);
     answers(&mut link, 1).await;
     let waiting = relay.place().tcp().await.unwrap();
 

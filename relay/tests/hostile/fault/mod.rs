@@ -8,6 +8,8 @@ mod cable;
 mod clock;
 mod descriptors;
 mod disk;
+mod journal;
+mod memory;
 mod reload;
 mod renewal;
 mod stuck;
