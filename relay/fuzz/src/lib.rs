@@ -34,5 +34,8 @@ pub mod tls {
     mod record;
     mod record_check;
 
-    pub use record_check::check;
+    /// Reads any bytes record by record.
+    pub fn check(bytes: &[u8]) {
+        record_check::check(bytes);
+    }
 }

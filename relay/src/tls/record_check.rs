@@ -17,7 +17,7 @@ const HEADER: usize = 5;
 /// # Panics
 /// A byte was taken that belongs to what comes behind a record, or a record was let through that
 /// is none.
-pub fn check(input: &[u8]) {
+pub(super) fn check(input: &[u8]) {
     let [handshake, piece, bytes @ ..] = input else {
         return;
     };
