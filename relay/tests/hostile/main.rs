@@ -14,6 +14,7 @@
 mod attack;
 mod fault;
 mod garbage;
+mod leaks;
 mod scan;
 mod slow;
 mod stalled;

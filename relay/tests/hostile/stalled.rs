@@ -107,6 +107,9 @@ async fn crowd(sessions: u16, budget: usize, absent_hosts: u16) {
     })
     .await;
     let (sockets, metrics) = (relay.socket_memory(), relay.metrics());
+    // Until now the crowd was moving as much as the machine could.
+    let crowded = witness.phase();
+    eprintln!("while the crowd filled its queues: {crowded:?}");
     let busy = tokio::task::block_in_place(|| witness.watch(Duration::from_secs(1)));
     let busy_run = run(&relay, &mut runner).await;
 
