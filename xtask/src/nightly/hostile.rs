@@ -8,6 +8,16 @@ pub(super) const HOSTILE: Suite = Suite {
     package: "relay",
     program: "hostile",
     prefixes: &[""],
+    without: &["leaks::"],
     variables: &[("TASUKI_STALL_S", "60")],
     release: true,
+};
+
+/// Apart from the others, since it takes half an hour alone.
+pub(super) const LEAKS: Suite = Suite {
+    name: "leaks",
+    what: "100,000 sessions that end in every way, and nothing that stays behind",
+    prefixes: &["leaks::"],
+    without: &[],
+    ..HOSTILE
 };

@@ -22,7 +22,12 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 3] = [&fuzz::Fuzz, &simulation::Simulation, &hostile::HOSTILE];
+const PARTS: [&dyn Part; 4] = [
+    &fuzz::Fuzz,
+    &simulation::Simulation,
+    &hostile::HOSTILE,
+    &hostile::LEAKS,
+];
 
 /// No part may take longer, building included.
 const PART_LIMIT: Duration = Duration::from_secs(3600);

@@ -20,6 +20,8 @@ pub(super) struct Suite {
     pub(super) program: &'static str,
     /// Tests whose names begin with one of these; those that `cargo test` ignores are run as well.
     pub(super) prefixes: &'static [&'static str],
+    /// But with none of these: they are another part's.
+    pub(super) without: &'static [&'static str],
     /// What the tests are told.
     pub(super) variables: &'static [(&'static str, &'static str)],
     /// Whether they need the speed of a release build.
@@ -49,7 +51,8 @@ impl Part for Suite {
         let words = ["--list", "--format=terse", "--include-ignored"];
         let list = self.cargo(night, &words).output_shown(night.rest())?;
         let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
-        let ours = |name: &&str| self.prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let begins = |name: &str, with: &[&str]| with.iter().any(|prefix| name.starts_with(prefix));
+        let ours = |name: &&str| begins(name, self.prefixes) && !begins(name, self.without);
         Ok(names.filter(ours).map(str::to_owned).collect())
     }
 
