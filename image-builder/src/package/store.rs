@@ -28,7 +28,7 @@ pub enum StoreError {
     #[error("{}", .path.display())]
     File { path: PathBuf, source: io::Error },
     #[error(
-        "nobody has these packages any more:\n  {}\nDebian's mirror forgets old versions. Give \
+        "these packages are nowhere to be had:\n  {}\nDebian's mirror forgets old versions. Give \
          --archive the folder that `tasuki image lock archive` made for this release, or take \
          today's versions with `tasuki image lock update`.",
         .0.join("\n  ")
