@@ -76,13 +76,14 @@ fn write_card(
     workplace: &Workplace,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let (mut disk, length) = open(&arguments.image, workplace)?;
-    let instead = config_with(arguments.node.as_deref(), &mut disk, workplace)?;
+    // What speaks against the card is said before a minute of unpacking.
     let mut target = Target::open(&arguments.card)?;
     let empty_file = target.size.is_none() && target.file.metadata()?.len() == 0;
     if !arguments.yes && !empty_file {
         ask(&target, out)?;
     }
+    let (mut disk, length) = open(&arguments.image, workplace)?;
+    let instead = config_with(arguments.node.as_deref(), &mut disk, workplace)?;
     let mut source = Source {
         image: &mut disk,
         length,
