@@ -19,7 +19,7 @@ use self::disk::{Content, Disk};
 const BOOTS_MAX: usize = 30;
 /// More writes than two updates make, the boot chain's included.
 const WRITES_MAX: usize = 40;
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;
 const CHAINS: [BootChain; 3] = [BootChain::SdBoot, BootChain::UBoot, BootChain::TryBoot];
 
 /// A board, and the images that are put on it one after the other.
