@@ -101,6 +101,10 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// its beats, so two looks must be further apart.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 
+/// When more sessions have made the caps smaller, time for a session to come down to its share.
+/// One whose reader stalled before that would hold the old share for as long as it likes.
+pub const SHARE_GRACE: Duration = Duration::from_secs(10);
+
 /// Pause between two parts of a sweep over the buffer caps.
 pub const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 

@@ -46,6 +46,8 @@ pub(super) struct Worker<F> {
     tier: Tier,
     caps: Caps,
     sweep: Sweep,
+    /// When sessions must have come down to their share.
+    reckoning: Option<Instant>,
     seats: Arc<Seats>,
     ended: F,
 }
@@ -86,6 +88,7 @@ impl<F: Fn(SessionEnd)> Worker<F> {
             tier,
             caps: share.budget.caps(tier),
             sweep: Sweep::new(Instant::now()),
+            reckoning: None,
             seats: share.seats,
             ended,
         }
@@ -296,6 +299,10 @@ impl<F: Fn(SessionEnd)> Worker<F> {
             self.reclaim_pipes();
         }
         self.retier();
+        if self.reckoning.is_some_and(|due| due <= now) {
+            self.reckoning = None;
+            self.end_greedy();
+        }
         for place in places {
             let Some(joined) = self.table.at_mut(place) else {
                 continue;
@@ -310,6 +317,22 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                         self.caps.send_buffer,
                     );
                 }
+            }
+        }
+    }
+
+    /// Ends the sessions that still pin more than their share.
+    fn end_greedy(&mut self) {
+        let share = self.caps.worst_case();
+        let keys: Vec<Key> = self.table.keys().collect();
+        for key in keys {
+            let Some(joined) = self.table.get_mut(key) else {
+                continue;
+            };
+            let Sockets { client, host } = &joined.sockets;
+            if socket::pinned(client) + socket::pinned(host) > share {
+                joined.session.end(EndReason::Resource);
+                enqueue(&mut self.ready, joined, key);
             }
         }
     }
@@ -332,6 +355,8 @@ impl<F: Fn(SessionEnd)> Worker<F> {
     fn retier(&mut self) {
         let tier = self.budget.next_tier(self.tier, self.seats.taken());
         if tier != self.tier {
+            // A smaller share cannot be asked back from the kernel, only waited for.
+            self.reckoning = (tier > self.tier).then(|| Instant::now() + limits::SHARE_GRACE);
             self.tier = tier;
             self.caps = self.budget.caps(tier);
             self.sweep.start();

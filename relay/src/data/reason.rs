@@ -26,7 +26,8 @@ pub enum EndReason {
     Operator,
     /// The relay stops.
     Shutdown,
-    /// The kernel had no memory or no descriptor for it.
+    /// The kernel had no memory or no descriptor for it, or it held more than its share while the
+    /// board filled up.
     Resource,
     /// A socket failed in a way that has no reason of its own.
     Io,

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use nix::sys::socket::{MsgFlags, setsockopt};
+use nix::sys::socket::{MsgFlags, getsockopt, setsockopt};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::{Fault, Outcome};
@@ -68,6 +68,26 @@ pub fn cap_buffers(socket: &impl AsFd, receive: usize, send: usize) -> io::Resul
     options.set_send_buffer_size(send)?;
     let window = u32::try_from(2 * receive).unwrap_or(u32::MAX);
     setsockopt(socket, WindowClamp, &window).map_err(io::Error::from)
+}
+
+/// What the kernel holds for a socket (`SO_MEMINFO`, `sock_diag(7)`).
+#[derive(Clone, Copy, Debug)]
+struct MemInfo;
+
+nix::getsockopt_impl!(
+    MemInfo,
+    libc::SOL_SOCKET,
+    libc::SO_MEMINFO,
+    [u32; 9],
+    nix::sys::socket::sockopt::GetStruct<[u32; 9]>
+);
+
+/// Bytes that a socket pins: received and unread, and queued for sending. Zero for a dead one.
+pub fn pinned(socket: &impl AsFd) -> usize {
+    // SK_MEMINFO_RMEM_ALLOC is the first, SK_MEMINFO_WMEM_QUEUED the sixth.
+    getsockopt(socket, MemInfo).map_or(0, |[received, _, _, _, _, queued, ..]| {
+        usize::try_from(received.saturating_add(queued)).unwrap_or(usize::MAX)
+    })
 }
 
 /// Reads what is there, at most one buffer full.

@@ -171,6 +171,29 @@ fn caps_of_running_sessions_sink_when_more_come_and_rise_when_they_go() {
 }
 
 #[test]
+fn a_session_that_keeps_more_than_its_share_ends_when_the_board_fills_up() {
+    // What 32 sessions may pin each, 128 may not.
+    let mut rig = Rig::start(Settings {
+        sessions_max: 128,
+        memory_budget: limits::BEFORE_JOIN_BYTES + (18 << 20),
+        ..Settings::default()
+    });
+    let greedy = rig.session();
+    let moving = rig.session();
+    for far_end in [&greedy.host, &greedy.client] {
+        stuff(far_end);
+    }
+
+    let others: Vec<_> = (0..126).map(|_| rig.session()).collect();
+    let end = rig.end();
+
+    assert_eq!((end.id, end.reason), (greedy.id, EndReason::Resource));
+    ping(&moving.host, &moving.client);
+    ping(&others[0].client, &others[0].host);
+    rig.no_end();
+}
+
+#[test]
 fn the_smallest_caps_still_carry_bulk() {
     // A budget for one session that holds the least.
     let mut rig = Rig::start(Settings {
