@@ -9,6 +9,7 @@ mod hostile;
 mod progress;
 mod simulation;
 mod suite;
+mod tls;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -22,11 +23,12 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 4] = [
+const PARTS: [&dyn Part; 5] = [
     &fuzz::Fuzz,
     &simulation::Simulation,
     &hostile::HOSTILE,
     &hostile::LEAKS,
+    &tls::Tls,
 ];
 
 /// No part may take longer, building included.
