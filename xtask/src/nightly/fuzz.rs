@@ -1,6 +1,7 @@
 //! Made-up bytes for everything that takes bytes from strangers, under the address sanitizer.
 //!
-//! Each target of each fuzz package is a unit; all of them share the part's time equally.
+//! Each target of each fuzz package is a unit; all of them share the part's time equally. Another
+//! unit each says how much of our files the target reaches with what it has found.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Night, Part};
+use super::{Night, Part, coverage};
 use crate::cache::{self, Tool};
 use crate::exec::Call;
 use crate::report;
@@ -24,8 +25,11 @@ const PACKAGES: [&str; 2] = ["protocol/fuzz", "relay/fuzz"];
 /// Targets that run side by side.
 const LANES: u32 = 2;
 
-/// What is kept of the part's time for building, and for a target to finish its last input.
-const MARGIN: Duration = Duration::from_secs(300);
+/// What the name of a unit ends with that measures a target's coverage.
+const COVERAGE: &str = " coverage";
+
+/// What is kept of the part's time for building, once with the sanitizer and once for coverage.
+const MARGIN: Duration = Duration::from_secs(900);
 
 pub(super) struct Fuzz;
 
@@ -54,19 +58,30 @@ impl Part for Fuzz {
         let mut units = Vec::new();
         for package in PACKAGES {
             report::say(&format!("building {package}, under the address sanitizer"));
-            cargo_fuzz(night, package, "build")?.output(night.rest())?;
+            cargo_fuzz(night, package, "build", "address")?.output(night.rest())?;
             units.extend(units_of(package, &night.root.join(package))?);
         }
-        Ok(units)
+        let coverage = units.iter().map(|unit| format!("{unit}{COVERAGE}"));
+        Ok(units.iter().cloned().chain(coverage).collect())
     }
 
     /// New inputs go to the cache, so that the committed corpus grows on purpose only.
     fn run(&self, night: &Night<'_>, unit: &str) -> Result<String> {
-        let (package, target) = unit.rsplit_once('/').context("not a target")?;
-        let seconds = share(night)?.as_secs();
+        let coverage = unit.strip_suffix(COVERAGE);
+        let (package, target) = coverage
+            .unwrap_or(unit)
+            .rsplit_once('/')
+            .context("not a target")?;
         let found = cache::folder(&format!("fuzz/{target}"))?;
         let committed = night.root.join(package).join("corpus").join(target);
-        let run = cargo_fuzz(night, package, "run")?
+        if coverage.is_some() {
+            let call = cargo_fuzz(night, package, "coverage", "none")?
+                .arg(target)
+                .args([found, committed]);
+            return coverage::report(night, package, target, call);
+        }
+        let seconds = share(night)?.as_secs();
+        let run = cargo_fuzz(night, package, "run", "address")?
             .arg(target)
             .arg(found)
             .arg(committed)
@@ -96,7 +111,12 @@ fn share(night: &Night<'_>) -> Result<Duration> {
     Ok((night.length - margin) / rounds)
 }
 
-fn cargo_fuzz<'a>(night: &Night<'a>, package: &str, word: &str) -> Result<Call<'a>> {
+fn cargo_fuzz<'a>(
+    night: &Night<'a>,
+    package: &str,
+    word: &str,
+    sanitizer: &str,
+) -> Result<Call<'a>> {
     let tools = CARGO_FUZZ
         .folder(night.shell)
         .context("cargo-fuzz is not there")?;
@@ -109,7 +129,7 @@ fn cargo_fuzz<'a>(night: &Night<'a>, package: &str, word: &str) -> Result<Call<'
             "--fuzz-dir",
             package,
             "--sanitizer",
-            "address",
+            sanitizer,
         ])
         .dir(night.root)
         // The sanitizer is not stable yet; the toolchain is the same.

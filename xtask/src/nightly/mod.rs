@@ -4,6 +4,7 @@
 //! it was stopped as long as what it tests is the same, and prints its verdict last.
 //! To add a part of long tests, describe them as a `Suite`, like `hostile`, and list it in `PARTS`.
 
+mod coverage;
 mod fuzz;
 mod hostile;
 mod progress;
