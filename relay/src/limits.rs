@@ -227,6 +227,11 @@ pub const PARKED_RECEIVE_BUFFER: usize = 4 * 1024;
 /// `SO_SNDBUF` of a connection before it is joined: a stalled link holds no more than this.
 pub const CONTROL_SEND_BUFFER: usize = 32 * 1024;
 
+/// What we sent and nobody acknowledges, or whose reader keeps its window shut, is given up after
+/// this. Without it the kernel would keep a refusal that nobody reads for minutes, outside every
+/// budget, and count the socket among the orphans of which it allows only some thousands.
+pub const CONTROL_USER_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Descriptors kept for pipes, store, admin socket and metrics; the rest is for connections.
 pub const DESCRIPTORS_RESERVED: usize = 256;
 
@@ -312,6 +317,10 @@ pub const PROBES_PER_LINK: usize = 4;
 
 /// Threads that verify claims and write the store; a claim costs a signature check.
 pub const REGISTRATIONS_AT_ONCE: usize = 4;
+
+/// New hosts that wait for those threads: a thousand at once, as an office enrols them. They have
+/// proven a key and count as unproven no more; beyond this a new host is told to come back.
+pub const REGISTRATIONS_WAITING: usize = 1_024;
 
 /// Time between two looks whether the registrar has signed a new board list.
 pub const BOARD_LIST_POLL: Duration = Duration::from_secs(1);

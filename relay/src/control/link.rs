@@ -32,7 +32,9 @@ pub(super) async fn serve(
     unproven: Unproven,
     shared: Arc<Shared>,
 ) {
-    let registration = match Box::pin(register(&connection, &request, &shared)).await {
+    let mut unproven = Some(unproven);
+    let registered = Box::pin(register(&connection, &request, &mut unproven, &shared)).await;
+    let registration = match registered {
         Ok(registration) => registration,
         Err(refusal) => return refuse(connection, refusal, &shared).await,
     };

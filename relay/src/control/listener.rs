@@ -1,6 +1,5 @@
 //! Accepts connections while there is room for them, and gives each a task of its own.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +13,8 @@ use tracing::error;
 
 use super::arrival;
 use super::gate::{Gate, Shortage};
-use super::shared::{Entry, Shared, Unproven, stopped};
+use super::lobby::{Arrival, Lobby};
+use super::shared::{Shared, Unproven, stopped};
 use crate::limits;
 use crate::sys::Fault;
 
@@ -31,7 +31,7 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut turn = 0;
     loop {
-        let open = connections.len() + lobby.waiting.len() + 2 * shared.sessions.len();
+        let open = connections.len() + lobby.len() + 2 * shared.sessions.len();
         let shortage = gate.shortage(open, Instant::now());
         shared.counters.set_shortage(shortage);
         let paused = shortage.is_some_and(Shortage::pauses);
@@ -39,14 +39,19 @@ pub(super) async fn run(listeners: Vec<TcpListener>, shared: Arc<Shared>) {
             biased;
             () = stopped(&mut stop) => break,
             Some(ended) = connections.join_next() => report(ended),
-            _ = pulse.tick(), if shortage.is_some() || !lobby.waiting.is_empty() => {
-                lobby.try_again(&shared, &mut connections);
+            _ = pulse.tick(), if shortage.is_some() || lobby.len() > 0 => {
+                for (arrival, unproven) in lobby.try_again(&shared) {
+                    serve(arrival, unproven, &shared, &mut connections);
+                }
             }
             _ = look.tick() => {}
             accepted = accept(&listeners, &mut turn), if !paused => match accepted {
                 Ok((socket, peer)) => {
                     shared.counters.count_accepted();
-                    lobby.receive(Arrival::new(socket, peer), &shared, &mut connections);
+                    let arrival = Arrival::new(socket, peer);
+                    if let Some((arrival, unproven)) = lobby.receive(arrival, &shared) {
+                        serve(arrival, unproven, &shared, &mut connections);
+                    }
                 }
                 Err(error) => {
                     shared.counters.count_accept_error();
@@ -87,58 +92,6 @@ async fn accept(
     .await
 }
 
-/// A connection that nobody serves yet.
-#[derive(Debug)]
-struct Arrival {
-    socket: TcpStream,
-    peer: SocketAddr,
-    since: Instant,
-}
-
-impl Arrival {
-    fn new(socket: TcpStream, peer: SocketAddr) -> Self {
-        // A dual-stack listener shows IPv4 peers as mapped addresses.
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let since = Instant::now();
-        Self {
-            socket,
-            peer,
-            since,
-        }
-    }
-}
-
-/// Connections that wait for a place, in the order of their arrival. A crowd that comes all at
-/// once, as after a restart, is served one after the other instead of being sent away.
-#[derive(Debug, Default)]
-struct Lobby {
-    /// INVARIANT: at most [`limits::LOBBY_MAX`].
-    waiting: VecDeque<Arrival>,
-}
-
-impl Lobby {
-    fn receive(&mut self, arrival: Arrival, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
-        match shared.enter(arrival.peer.ip(), chance()) {
-            Entry::Enter(unproven) => serve(arrival, unproven, shared, connections),
-            Entry::Wait if self.waiting.len() < limits::LOBBY_MAX => {
-                self.waiting.push_back(arrival)
-            }
-            Entry::Wait => shared.counters.count_turned_away(),
-            Entry::TurnAway => {}
-        }
-    }
-
-    fn try_again(&mut self, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
-        for arrival in std::mem::take(&mut self.waiting) {
-            if arrival.since.elapsed() < limits::LOBBY_DEADLINE {
-                self.receive(arrival, shared, connections);
-            } else {
-                shared.counters.count_turned_away();
-            }
-        }
-    }
-}
-
 fn serve(
     arrival: Arrival,
     unproven: Unproven,
@@ -157,14 +110,5 @@ fn report(ended: Result<(), JoinError>) {
         && error.is_panic()
     {
         error!(%error, "Connection's task panicked");
-    }
-}
-
-fn chance() -> u16 {
-    let mut bytes = [0; 2];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => u16::from_be_bytes(bytes),
-        // Without chance nobody is turned away by it.
-        Err(_) => u16::MAX,
     }
 }

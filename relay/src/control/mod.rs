@@ -15,6 +15,7 @@ mod invite;
 mod leg;
 mod link;
 mod listener;
+mod lobby;
 mod presence;
 mod refusal;
 mod register;

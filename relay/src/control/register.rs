@@ -17,7 +17,7 @@ use super::arrival::greet;
 use super::connection::Connection;
 use super::presence::{Newcomer, Obstacle, Order, Orders};
 use super::refusal;
-use super::shared::Shared;
+use super::shared::{Shared, Unproven};
 use crate::limits;
 use crate::registrar::{AdmitRequest, Admitted};
 
@@ -33,6 +33,7 @@ pub(super) struct Registration {
 pub(super) async fn register(
     connection: &Connection,
     register: &Register,
+    unproven: &mut Option<Unproven>,
     shared: &Arc<Shared>,
 ) -> Result<Registration, Box<Refusal>> {
     let peer = connection.peer;
@@ -53,7 +54,7 @@ pub(super) async fn register(
         let refusal = refusal::plain(RefusalCode::BadFrame);
         return Err(shared.failed(peer.ip(), Attempt::Handshake, refusal));
     }
-    let admitted = admit(connection, host_key, register, shared)
+    let admitted = admit(connection, host_key, register, unproven, shared)
         .await
         .map_err(|code| {
             // A board that cannot write is no fault of the host.
@@ -81,21 +82,37 @@ pub(super) async fn register(
     })
 }
 
-/// Asks the registrar, on a thread that may block.
+/// Asks the registrar: at once where it knows the answer, else on a thread that may block. So new
+/// hosts, each of which costs a write to the disk, never hold up known ones.
 async fn admit(
     connection: &Connection,
     host_key: HostKey,
     register: &Register,
+    unproven: &mut Option<Unproven>,
     shared: &Arc<Shared>,
 ) -> Result<Admitted, RefusalCode> {
+    let (claim, wish) = (register.claim.clone(), register.wish.clone());
+    let from = connection.peer.ip();
+    let request = AdmitRequest {
+        host_key,
+        claim: claim.as_ref(),
+        wish: wish.as_ref(),
+        from,
+        now: SystemTime::now(),
+    };
+    if let Some(decided) = shared.registrar.recognise(&request) {
+        return decided;
+    }
+    let full = |_| RefusalCode::RegistrarUnavailable;
+    let _place = shared.registrations_waiting.try_acquire().map_err(full)?;
+    // What takes its time from here on is our disk: nobody may lose its place for that.
+    drop(unproven.take());
     let _permit = shared
         .registrations
         .acquire()
         .await
         .map_err(|_| RefusalCode::RegistrarUnavailable)?;
     let registrar = Arc::clone(&shared.registrar);
-    let (claim, wish) = (register.claim.clone(), register.wish.clone());
-    let from = connection.peer.ip();
     let decide = move || {
         registrar.admit(&AdmitRequest {
             host_key,

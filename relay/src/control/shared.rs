@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     /// Bounds the threads that verify claims.
     pub(super) registrations: Semaphore,
+    /// Bounds those who wait for one of them.
+    pub(super) registrations_waiting: Semaphore,
     pub(super) bars: watch::Sender<Arc<[Bar]>>,
     /// What links that begin now are told.
     pub(super) ping_interval: watch::Sender<Duration>,
@@ -65,7 +67,6 @@ pub(super) struct Unproven {
 pub(super) enum Entry {
     Enter(Unproven),
     Wait,
-    TurnAway,
 }
 
 impl Shared {
@@ -92,6 +93,7 @@ impl Shared {
             presence: Presence::new(settings.links_max),
             sessions: Sessions::new(settings.sessions_max),
             registrations: Semaphore::new(limits::REGISTRATIONS_AT_ONCE),
+            registrations_waiting: Semaphore::new(limits::REGISTRATIONS_WAITING),
             bars: watch::Sender::new(Arc::from(settings.bars.as_slice())),
             ping_interval: watch::Sender::new(settings.ping_interval),
             drain: watch::Sender::new(None),
@@ -117,11 +119,21 @@ impl Shared {
         self.admission().unproven()
     }
 
-    /// Lets a new connection in, keeps it waiting, or says that it must be closed. Whoever has to
-    /// make room is ended.
-    pub(super) fn enter(self: &Arc<Self>, from: IpAddr, chance: u16) -> Entry {
+    /// Whether a new connection is heard at all; `chance` is random. To be asked once for each: who
+    /// waits for a place must not be at risk again and again.
+    pub(super) fn may_enter(&self, from: IpAddr, chance: u16) -> bool {
+        let now = Instant::now().into_std();
+        let may_enter = !self.admission().turns_away(from, chance, now);
+        if !may_enter {
+            self.counters.count_turned_away();
+        }
+        may_enter
+    }
+
+    /// Lets a new connection in, or keeps it waiting. Whoever has to make room is ended.
+    pub(super) fn enter(self: &Arc<Self>, from: IpAddr) -> Entry {
         let mut admission = self.admission();
-        match admission.enter(from, chance, Instant::now().into_std()) {
+        match admission.enter(from, Instant::now().into_std()) {
             Verdict::Enter { number, evict } => {
                 if let Some(evicted) = evict {
                     // Under the lock: a connection that has just proven itself is safe from it.
@@ -134,10 +146,6 @@ impl Shared {
                 })
             }
             Verdict::Wait => Entry::Wait,
-            Verdict::TurnAway => {
-                self.counters.count_turned_away();
-                Entry::TurnAway
-            }
         }
     }
 

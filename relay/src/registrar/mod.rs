@@ -147,24 +147,32 @@ impl Registrar {
         Ok(registrar)
     }
 
+    /// Answers at once where nothing has to be written: a host that is known, or one that has no
+    /// right to what it wants. `None`: ask [`Self::admit`].
+    pub fn recognise(&self, request: &AdmitRequest<'_>) -> Option<Result<Admitted, RefusalCode>> {
+        if let Err(code) = self.check_claim(request) {
+            return Some(Err(code));
+        }
+        match self.decide(request, request.now.max(self.not_before)) {
+            Decision::Known(claim) => Some(Ok(Admitted {
+                claim,
+                superseded: None,
+            })),
+            Decision::Refuse(code) => Some(Err(code)),
+            Decision::Honour(_) | Decision::Issue(_) => None,
+        }
+    }
+
     /// Decides whether a host may come in, and under which ID. Blocks while a new claim is
     /// written to disk; a known host costs no write.
     ///
     /// # Errors
     /// What to tell the host.
     pub fn admit(&self, request: &AdmitRequest<'_>) -> Result<Admitted, RefusalCode> {
-        self.check_claim(request)?;
-        let now = request.now.max(self.not_before);
-        match self.decide(request, now) {
-            Decision::Known(claim) => {
-                return Ok(Admitted {
-                    claim,
-                    superseded: None,
-                });
-            }
-            Decision::Refuse(code) => return Err(code),
-            Decision::Honour(_) | Decision::Issue(_) => {}
+        if let Some(decided) = self.recognise(request) {
+            return decided;
         }
+        let now = request.now.max(self.not_before);
         // Only one at a time may change anything, so the decision is made again under the lock.
         let mut writer = self.writer();
         let mut superseded = None;

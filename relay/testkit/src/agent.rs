@@ -1,6 +1,6 @@
 //! An agent's end of a connection, spoken frame by frame.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use protocol::outer::{Frame, Invite, Joined, Registered};
 use protocol::refusal::{Refusal, RefusalCode};
@@ -17,6 +17,16 @@ pub struct Agent(pub TlsStream<RecordExact<TcpStream>>);
 impl Agent {
     pub async fn send(&mut self, frame: impl Into<Frame>) {
         self.send_bytes(&frame.into().encode().unwrap()).await;
+    }
+
+    /// The same to a board that may hang up at any time.
+    ///
+    /// # Errors
+    /// It has.
+    pub async fn try_send(&mut self, frame: impl Into<Frame>) -> io::Result<()> {
+        let bytes = frame.into().encode().unwrap();
+        self.0.write_all(&bytes).await?;
+        self.0.flush().await
     }
 
     /// Sends these bytes as one TLS record.

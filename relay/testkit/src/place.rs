@@ -111,12 +111,20 @@ impl Place {
     /// # Errors
     /// The board does not want it.
     pub async fn dial_with(&self, config: Arc<ClientConfig>) -> io::Result<Agent> {
-        let socket = self.tcp().await?;
-        let name = "board.tasuki".try_into().unwrap();
-        let handshake = TlsConnector::from(config).connect(name, RecordExact::new(socket));
-        let mut stream = soon("a handshake", handshake).await?;
-        stream.get_mut().0.expect_frames();
-        Ok(Agent(stream))
+        handshake(self.tcp().await?, config).await
+    }
+
+    /// The same on a connection that is there already.
+    ///
+    /// # Errors
+    /// The board does not want it.
+    pub async fn shake_hands(
+        &self,
+        socket: TcpStream,
+        alpn: &[u8],
+        host: Option<&Host>,
+    ) -> io::Result<Agent> {
+        handshake(socket, self.tls_client(alpn, host)).await
     }
 
     /// What an agent's TLS is set to.
@@ -141,6 +149,14 @@ impl Place {
         config.alpn_protocols = vec![alpn.to_vec()];
         Arc::new(config)
     }
+}
+
+async fn handshake(socket: TcpStream, config: Arc<ClientConfig>) -> io::Result<Agent> {
+    let name = "board.tasuki".try_into().unwrap();
+    let handshake = TlsConnector::from(config).connect(name, RecordExact::new(socket));
+    let mut stream = soon("a handshake", handshake).await?;
+    stream.get_mut().0.expect_frames();
+    Ok(Agent(stream))
 }
 
 /// A session of this host: the sockets of client and host.

@@ -9,7 +9,7 @@ use tasuki_relay::limits;
 use tokio::io::AsyncWriteExt;
 
 use crate::attack::{Hello, abandon, ended, gained};
-use crate::site;
+use crate::start;
 use crate::witness::Witness;
 
 /// Times that each kind of garbage is sent.
@@ -18,7 +18,7 @@ const EACH: u8 = 10;
 /// Whatever is no ClientHello of an agent is closed at once, and counted under its cause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_before_tls_is_counted_by_what_it_is() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let place = relay.place().from([127, 0, 2, 1].into());
     let random: Vec<u8> = (0..64_u8).map(|at| at.wrapping_mul(151) | 0x80).collect();
@@ -111,7 +111,7 @@ fn long_record(length: usize) -> Vec<u8> {
 /// The longest ClientHello that is taken is taken, and one byte more is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_longest_hello_fits_and_one_byte_more_does_not() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let place = relay.place().from([127, 0, 2, 2].into());
 
     let mut socket = place.tcp().await.unwrap();
@@ -161,7 +161,7 @@ fn hello_of(place: &Place, length: usize) -> Hello {
 /// Inside TLS: frames that are none, at the size that is allowed and beyond it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_that_are_none_are_refused_as_such() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let place = relay.place().from([127, 0, 2, 3].into());
     let before = relay.metrics();
@@ -212,7 +212,7 @@ async fn frames_that_are_none_are_refused_as_such() {
 /// The longest frame that a host has reason to send is no violation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_longest_refusal_of_a_host_reaches_its_caller() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let place = relay.place().clone();
     let (mut link, _) = place.registered(&Host::new(1, "pc-1")).await;
     let mut client = place.leg().await;

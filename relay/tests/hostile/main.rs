@@ -8,10 +8,13 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "clippy does not see that all of this program is a test, which tells what it measures"
 )]
 
 mod attack;
+mod burst;
+mod crowd;
 mod fault;
 mod garbage;
 mod leaks;
@@ -22,9 +25,16 @@ mod ticket;
 mod urgent;
 mod witness;
 
-use relay_testkit::Site;
+use relay_testkit::{Relay, Site};
 
 /// A site for the program of this build, with further lines of configuration.
 fn site(more: &str) -> Site {
     Site::new(env!("CARGO_BIN_EXE_tasuki-relay"), more)
+}
+
+/// The same, running.
+fn start(more: &str) -> (Site, Relay) {
+    let site = site(more);
+    let relay = site.start();
+    (site, relay)
 }

@@ -5,14 +5,14 @@ use relay_testkit::{Host, connect, session};
 use tasuki_relay::limits;
 
 use crate::attack::gained;
-use crate::site;
+use crate::start;
 use crate::witness::Witness;
 
 /// A scanner learns no more than the rate allows; people who know what they call are served, from
 /// the same address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scanner_goes_blind_and_callers_at_its_address_do_not() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let quiet = witness.watch(std::time::Duration::from_secs(1));
     let place = relay.place().from([127, 0, 4, 1].into());
@@ -58,7 +58,7 @@ async fn a_scanner_goes_blind_and_callers_at_its_address_do_not() {
 /// are not concerned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_gets_its_names_of_a_day_and_not_one_more() {
-    let relay = site("[limits]\nclaims_per_range = 6\n").start();
+    let (_site, relay) = start("[limits]\nclaims_per_range = 6\n");
     let before = relay.metrics();
 
     let mut links = Vec::new();

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::attack::{Hello, abandon, ended, gained};
-use crate::site;
+use crate::start;
 use crate::witness::Witness;
 
 /// Connections of each kind.
@@ -22,7 +22,7 @@ const EACH: u32 = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_stops_half_way_through_the_handshake_is_ended() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let quiet = witness.watch(Duration::from_secs(1));
     let place = relay.place().from([127, 0, 1, 1].into());
@@ -110,7 +110,7 @@ async fn slow_but_within_the_deadline(place: Place) {
 /// Callers whose host does not come, who flood while they wait, or do not read what they are told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_keeps_a_place_without_using_it_loses_it() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let quiet = witness.watch(Duration::from_secs(1));
     let place = relay.place().from([127, 0, 1, 2].into());
@@ -171,7 +171,7 @@ async fn write_some(socket: &mut TcpStream) -> std::io::Result<usize> {
 /// A refusal costs a bounded time and a bounded number of bytes, however its peer behaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_peer_that_neither_reads_nor_stops_is_left() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let place = relay.place().from([127, 0, 1, 3].into());
     let descriptors = relay.descriptors();
 

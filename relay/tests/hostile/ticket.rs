@@ -6,7 +6,7 @@ use relay_testkit::{Agent, Host, Place, connect, join, session};
 use tasuki_relay::limits;
 
 use crate::attack::gained;
-use crate::site;
+use crate::start;
 use crate::witness::Witness;
 
 async fn leg_with(place: &Place, host: &Host, ticket: &Ticket) -> Agent {
@@ -17,7 +17,7 @@ async fn leg_with(place: &Place, host: &Host, ticket: &Ticket) -> Agent {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_is_good_once_and_for_its_own_host() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let place = relay.place().from([127, 0, 3, 1].into());
     let (owner, thief) = (Host::new(1, "pc-1"), Host::new(2, "pc-2"));
     let (mut link, _) = place.registered(&owner).await;
@@ -54,7 +54,7 @@ async fn a_ticket_is_good_once_and_for_its_own_host() {
 /// address is as good as ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guesses_are_told_nothing_beyond_the_rate_and_hurt_nobody() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let place = relay.place().from([127, 0, 3, 2].into());
     let (honest, guesser) = (Host::new(1, "pc-1"), Host::new(2, "pc-2"));
@@ -94,7 +94,7 @@ async fn guesses_are_told_nothing_beyond_the_rate_and_hurt_nobody() {
 /// the tickets were real.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_comes_too_late_is_always_told_so() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let place = relay.place().from([127, 0, 3, 3].into());
     let host = Host::new(1, "pc-1");
     let (mut link, _) = place.registered(&host).await;

@@ -5,14 +5,14 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::attack::{Hello, abandon, ended};
-use crate::site;
+use crate::start;
 use crate::witness::Witness;
 
 const ENDED: &str = "tasuki_sessions_ended_total{reason=\"urgent_data\"}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn urgent_data_harms_only_the_connection_that_carries_it() {
-    let relay = site("").start();
+    let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let place = relay.place().from([127, 0, 7, 1].into());
     let host = Host::new(1, "pc-1");

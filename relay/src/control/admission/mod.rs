@@ -9,13 +9,14 @@
 
 mod source;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits;
-pub(super) use source::{Attempt, Rates};
-use source::{Group, Sources};
+use source::Sources;
+pub(super) use source::{Attempt, Group, Rates};
 
 /// The bounds, so that tests can turn them.
 #[derive(Debug, Clone)]
@@ -44,8 +45,13 @@ pub(super) enum Verdict<H> {
     Enter { number: u64, evict: Option<H> },
     /// Keep it waiting: all who are there from there have only just come.
     Wait,
-    /// Close it: too many failures from there.
-    TurnAway,
+}
+
+/// Who has to give up a place.
+enum Crowd {
+    Of(Group),
+    /// The board is full.
+    All,
 }
 
 #[derive(Debug)]
@@ -77,12 +83,15 @@ impl<H> Admission<H> {
         self.unproven.len()
     }
 
-    /// Decides about a new connection; `chance` is random.
-    pub(super) fn enter(&mut self, from: IpAddr, chance: u16, now: Instant) -> Verdict<H> {
+    /// Whether a new connection is to be closed unheard, because so many from there failed;
+    /// `chance` is random.
+    pub(super) fn turns_away(&self, from: IpAddr, chance: u16, now: Instant) -> bool {
+        self.failures.turns_away(from, chance, now)
+    }
+
+    /// Decides about a new connection.
+    pub(super) fn enter(&mut self, from: IpAddr, now: Instant) -> Verdict<H> {
         let groups = Group::of(from);
-        if self.failures.turns_away(from, chance, now) {
-            return Verdict::TurnAway;
-        }
         let evict = match self.crowded(groups) {
             None => None,
             Some(crowd) => match self.evict_from(crowd, now) {
@@ -127,32 +136,35 @@ impl<H> Admission<H> {
     }
 
     /// The crowd that has to give up a place before a connection of these groups can have one.
-    fn crowded(&self, groups: [Group; 2]) -> Option<Group> {
+    fn crowded(&self, groups: [Group; 2]) -> Option<Crowd> {
         let per_address = self.bounds.unproven_per_address;
-        let count = |group: &Group| self.counts.get(group).copied().unwrap_or(0);
         groups
             .into_iter()
-            .find(|group| count(group) >= group.share(per_address))
-            .or_else(|| {
-                // Whoever has most gives up one, so a flood from one place costs nobody else.
-                let full = self.unproven.len() >= self.bounds.unproven_max;
-                let widest = self.unproven.values().map(|entry| entry.groups[1]);
-                full.then(|| widest.max_by_key(count)).flatten()
-            })
+            .find(|group| self.count(*group) >= group.share(per_address))
+            .map(Crowd::Of)
+            .or_else(|| (self.unproven.len() >= self.bounds.unproven_max).then_some(Crowd::All))
     }
 
-    fn evict_from(&mut self, crowd: Group, now: Instant) -> Option<Unproven<H>> {
-        let (number, oldest) = self
+    /// Takes the place of one that has had its time: of the whole board, one of those who are most,
+    /// so a flood from one place costs nobody else; and among equals the one that came first.
+    fn evict_from(&mut self, crowd: Crowd, now: Instant) -> Option<Unproven<H>> {
+        // Entries are in the order of their coming, so nobody behind a young one is older.
+        let mut old = self
             .unproven
             .iter()
-            .find(|(_, entry)| entry.groups.contains(&crowd))?;
-        if !self.is_evictable(oldest, now) {
-            return None;
-        }
-        let number = *number;
+            .take_while(|(_, entry)| self.is_evictable(entry, now));
+        let number = match crowd {
+            Crowd::Of(group) => old.find(|(_, entry)| entry.groups.contains(&group)),
+            Crowd::All => old.min_by_key(|(_, entry)| Reverse(self.count(entry.groups[1]))),
+        };
+        let number = *number?.0;
         let evicted = self.unproven.remove(&number)?;
         self.uncount(evicted.groups);
         Some(evicted)
+    }
+
+    fn count(&self, group: Group) -> usize {
+        self.counts.get(&group).copied().unwrap_or(0)
     }
 
     fn is_evictable(&self, entry: &Unproven<H>, now: Instant) -> bool {

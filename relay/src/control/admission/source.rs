@@ -27,7 +27,7 @@ pub(in crate::control) struct Rates {
 
 /// Addresses that count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Group {
+pub(in crate::control) enum Group {
     /// One IPv4 address, or one /64.
     Narrow(u128),
     /// One IPv4 address again, or one /48.
@@ -36,7 +36,7 @@ pub(super) enum Group {
 
 impl Group {
     /// The groups of an address, the narrow one first.
-    pub(super) fn of(address: IpAddr) -> [Self; 2] {
+    pub(in crate::control) fn of(address: IpAddr) -> [Self; 2] {
         match address.to_canonical() {
             IpAddr::V4(address) => {
                 let bits = address.to_ipv6_mapped().to_bits();

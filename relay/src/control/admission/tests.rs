@@ -7,8 +7,7 @@ const RATES: Rates = Rates {
     lookups: (2, 5),
     tickets: (1, 2),
 };
-/// Never turned away by chance, and always if it is possible at all.
-const LUCKY: u16 = u16::MAX;
+/// Turned away if it is possible at all.
 const UNLUCKY: u16 = 0;
 
 fn admission(unproven_max: usize, unproven_per_address: usize) -> (Admission<u64>, Instant) {
@@ -24,7 +23,7 @@ fn admission(unproven_max: usize, unproven_per_address: usize) -> (Admission<u64
 }
 
 fn enter(admission: &mut Admission<u64>, from: &str, now: Instant) -> Verdict<u64> {
-    let verdict = admission.enter(from.parse().unwrap(), LUCKY, now);
+    let verdict = admission.enter(from.parse().unwrap(), now);
     if let Verdict::Enter { number, .. } = verdict {
         admission.attach(number, number);
     }
@@ -154,7 +153,7 @@ fn an_honest_crowd_logs_on_while_its_address_is_flooded() {
         if tick < 10_000 && tick % 100 < 13 {
             match enter(&mut admission, "192.0.2.1", now + at) {
                 Verdict::Enter { number, .. } => honest.push((at + ms(200), number)),
-                Verdict::Wait | Verdict::TurnAway => lost += 1,
+                Verdict::Wait => lost += 1,
             }
         }
         while honest.first().is_some_and(|(due, _)| *due <= at) {
@@ -219,10 +218,7 @@ fn failed_handshakes_close_some_doors_but_never_all() {
     for _ in 0..20 {
         admission.failed(from, Attempt::Handshake, now);
     }
-    assert!(matches!(
-        admission.enter(from, UNLUCKY, now),
-        Verdict::Enter { .. }
-    ));
+    assert!(!admission.turns_away(from, UNLUCKY, now));
 
     for _ in 0..1_000 {
         admission.failed(from, Attempt::Handshake, now);
@@ -230,12 +226,9 @@ fn failed_handshakes_close_some_doors_but_never_all() {
 
     // An IPv4 address counts as narrow and as wide; the narrow bound is the tighter one.
     let quarter = u16::MAX / 4 * 3 + 3;
-    assert_eq!(admission.enter(from, UNLUCKY, now), Verdict::TurnAway);
-    assert_eq!(admission.enter(from, quarter - 100, now), Verdict::TurnAway);
-    assert!(matches!(
-        admission.enter(from, quarter, now),
-        Verdict::Enter { .. }
-    ));
+    assert!(admission.turns_away(from, UNLUCKY, now));
+    assert!(admission.turns_away(from, quarter - 100, now));
+    assert!(!admission.turns_away(from, quarter, now));
 }
 
 #[test]
@@ -251,4 +244,27 @@ fn the_table_of_failures_never_grows_and_forgets_the_least_guilty() {
     }
 
     assert!(!sources.charge(guilty, Attempt::Lookup, now));
+}
+
+/// Silent connections from as many addresses as there are places: among equals it is not the
+/// youngest, whose grace would keep everybody out for as long as the oldest may stay.
+#[test]
+fn a_board_full_of_strangers_that_came_alone_makes_room_by_age() {
+    let (mut admission, now) = admission(100, 10);
+    for number in 0..100_u32 {
+        let from = format!("198.51.100.{number}");
+        enter(&mut admission, &from, now + ms(10 * u64::from(number)));
+    }
+    let later = now + ms(10 * 99) + ms(1);
+
+    for number in 0..50 {
+        let from = format!("192.0.2.{number}");
+        let entered = admission.enter(from.parse().unwrap(), later);
+        let evict = Some(number);
+        assert!(
+            matches!(entered, Verdict::Enter { evict: it, .. } if it == evict),
+            "{entered:?}"
+        );
+    }
+    assert_eq!(enter(&mut admission, "192.0.2.99", later), Verdict::Wait);
 }

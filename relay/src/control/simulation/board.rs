@@ -110,7 +110,7 @@ impl Board {
         random: Random,
     ) -> Option<Peer> {
         let shared = &self.control.shared;
-        let Entry::Enter(unproven) = shared.enter(from.ip(), u16::MAX) else {
+        let Entry::Enter(unproven) = shared.enter(from.ip()) else {
             return None;
         };
         let (stream, peer) = wire::connection(random);
