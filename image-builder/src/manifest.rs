@@ -245,3 +245,65 @@ fn named_parts(disk: &Value) -> Named {
         .chain(list("raw").map(|raw| (text(raw, "name").to_owned(), place(raw))))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::board;
+    use crate::disk::plan::{Content, Parts};
+
+    fn manifest(inputs: &Inputs, root: &[u8]) -> Manifest {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards");
+        let board = board::load(&folder, "virt").unwrap();
+        let content = Content::of(b"same");
+        let parts = Parts {
+            config: content.clone(),
+            boot_a: content.clone(),
+            boot_b: content.clone(),
+            root: Content::of(root),
+            verity: content,
+            raw: Vec::new(),
+        };
+        let plan = Plan::new(&board, &inputs.seed(), &parts).unwrap();
+        let hash = Hash::of(root);
+        Manifest::new("virt", "1.0", hash, hash, inputs, &plan)
+    }
+
+    fn inputs(relay: &[u8]) -> Inputs {
+        let mut inputs = Inputs::default();
+        inputs.add("package", "libc6", "2.41-12", Hash::of(b"libc6"));
+        inputs.add("program", "tasuki-relay", "", Hash::of(relay));
+        inputs
+    }
+
+    #[test]
+    fn one_byte_in_one_input_is_named_with_the_part_that_it_changed() {
+        let one = manifest(&inputs(b"relay"), b"root");
+        let other = manifest(&inputs(b"Relay"), b"another root");
+
+        let places: Vec<String> = one
+            .differences(&other)
+            .into_iter()
+            .map(|difference| difference.place)
+            .collect();
+
+        assert_eq!(places, ["input program tasuki-relay", "part root-a"]);
+        assert_eq!(one.differences(&one), []);
+    }
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written() {
+        let manifest = manifest(&inputs(b"relay"), b"root");
+
+        let again = Manifest::parse(&manifest.to_text()).unwrap();
+
+        assert_eq!(again, manifest);
+        let newer = manifest.to_text().replace("\"format\": 1", "\"format\": 2");
+        assert!(matches!(
+            Manifest::parse(&newer),
+            Err(ManifestError::Format(2))
+        ));
+    }
+}

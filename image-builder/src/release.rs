@@ -222,3 +222,28 @@ impl Hasher {
         Hash(sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_the_same_after_compressing_and_sparse_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = tempfile::tempfile().unwrap();
+        // A hole, bytes across two pieces, and a length that is no multiple of anything.
+        let length = u64::try_from(3 * PIECE + 7).unwrap();
+        disk.set_len(length).unwrap();
+        disk.seek(SeekFrom::Start(u64::try_from(2 * PIECE - 3).unwrap()))
+            .unwrap();
+        disk.write_all(b"across").unwrap();
+        let path = folder.path().join("image.zst");
+
+        let hash = compress(&mut disk, length, &path, &Progress::quiet()).unwrap();
+        let (mut again, again_length) = open(&path, &Progress::quiet()).unwrap();
+
+        assert_eq!(again_length, length);
+        assert_eq!(super::hash(&mut again, 0, length).unwrap(), hash);
+        assert_eq!(super::hash(&mut disk, 0, length).unwrap(), hash);
+    }
+}

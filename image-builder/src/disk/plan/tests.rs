@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::board;
-use crate::disk::{gpt, image, mbr};
+use crate::disk::{gpt, image, mbr, read};
 use crate::exec::Shell;
 
 fn boards() -> Vec<Board> {
@@ -134,6 +134,10 @@ fn sfdisk_reads_the_tables_as_they_were_planned() {
             );
         }
         assert!(sfdisk_is_content(disk.path()));
+        let read = read::partitions(disk.as_file_mut()).unwrap();
+        let places = read.iter().map(|found| (found.offset, found.length));
+        let planned = plan.partitions.iter().map(|p| (p.offset, p.length));
+        assert!(places.eq(planned));
     }
 }
 
