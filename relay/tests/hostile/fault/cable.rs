@@ -137,7 +137,11 @@ async fn whoever_is_behind_a_cut_cable_is_found_dead_in_time() {
     assert_eq!(status.sessions.ended["host_timeout"], 1);
     assert!(relay.log().contains("reason=\"silent\""), "{}", relay.log());
     for taken in [client_lost, host_lost, idle_lost] {
-        assert!(taken >= limits::USER_TIMEOUT / 2, "too soon: {taken:?}");
+        let bound = limits::USER_TIMEOUT;
+        assert!(
+            (bound / 2..bound * 3 / 2).contains(&taken),
+            "after {taken:?}"
+        );
     }
     let (_link, mut other) = going.await.unwrap();
     carries(&mut other, 100_000).await;
