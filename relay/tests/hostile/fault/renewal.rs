@@ -3,16 +3,21 @@
 use std::time::{Duration, Instant};
 
 use relay_testkit::{Host, PATIENCE, Site, session};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, Error as TlsError};
 
 use super::{answers, carries, until_logged, until_warned};
 use crate::witness::Witness;
 
-/// Puts a node file in the place of the old one at once, as `install` and `mv` do.
-fn replace_node(site: &Site, ends_in: Duration) {
+/// Puts a node file in the place of the old one at once, as `install` and `mv` do; gives the
+/// certificate in it.
+fn replace_node(site: &Site, ends_in: Duration) -> CertificateDer<'static> {
     let fresh = site.path("node.toml.new");
-    std::fs::write(&fresh, site.deployment.node(ends_in).to_text()).unwrap();
+    let node = site.deployment.node(ends_in);
+    std::fs::write(&fresh, node.to_text()).unwrap();
     std::fs::rename(fresh, site.path("node.toml")).unwrap();
+    CertificateDer::from_pem_slice(node.certificate.as_bytes()).unwrap()
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -24,10 +29,9 @@ async fn a_certificate_is_renewed_again_and_again_and_nobody_notices() {
     let witness = Witness::start(&relay);
     let host = Host::new(1, "pc-1");
     let (mut link, _) = relay.place().registered(&host).await;
-    let mut shown = Vec::new();
 
     for round in 0..20 {
-        replace_node(&site, DAY * (40 + round));
+        let certificate = replace_node(&site, DAY * (40 + round));
         relay.signal("HUP");
         relay.hear("READY=1");
         // Both came through another certificate than the one that is shown now.
@@ -35,12 +39,10 @@ async fn a_certificate_is_renewed_again_and_again_and_nobody_notices() {
         let mut ends = session(relay.place(), &host, &mut link, "pc-1").await;
         carries(&mut ends, 10_000).await;
         let leg = relay.place().leg().await;
-        let certificates = leg.0.get_ref().1.peer_certificates().unwrap();
-        shown.push(certificates[0].to_vec());
+        let shown = leg.0.get_ref().1.peer_certificates().unwrap();
+        assert_eq!(shown[0], certificate);
     }
 
-    shown.dedup();
-    assert_eq!(shown.len(), 20, "each was shown from its reload on");
     assert_eq!(site.status().certificate.days_left, 40 + 19 - 1);
     witness.finish();
 }
