@@ -331,6 +331,10 @@ pub const BOARD_LIST_POLL: Duration = Duration::from_secs(1);
 pub const PARK_UNTAGGED: Duration = Duration::from_secs(6);
 pub const PARK_TAGGED: Duration = Duration::from_secs(10);
 
+/// A leg that is parked for less is never sent away to make room: a host's leg takes four round
+/// trips, so this is a host half a world away.
+pub const PARKED_GRACE: Duration = Duration::from_secs(1);
+
 /// Parked legs (one in so many) that only clients with a return tag may use.
 pub const PARKED_FOR_TAGGED: usize = 4;
 

@@ -3,13 +3,15 @@
 //! Pure: time and random bytes come in as arguments. `A` is what the waiting leg is told.
 //! A ticket is looked for among all of them in constant time each, so that time tells nothing.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::id::HostKey;
 use protocol::refusal::RefusalCode;
 use protocol::secret::Ticket;
 use tokio::time::Instant;
 
+use super::admission::Group;
 use crate::limits;
 
 /// Every leg that waits, and the tickets that were given out lately.
@@ -28,6 +30,9 @@ pub(super) struct Caller<A> {
     pub(super) host_key: HostKey,
     /// The return tag's name, if the host's slot key has confirmed the tag.
     pub(super) tag: Option<[u8; 8]>,
+    /// Where it comes from.
+    pub(super) from: Group,
+    pub(super) since: Instant,
     pub(super) deadline: Instant,
     pub(super) answer: A,
 }
@@ -57,11 +62,11 @@ impl<A> Invites<A> {
         self.waiting.len()
     }
 
-    /// Lets a client wait.
+    /// Lets a client wait. Gives whoever had to make room for it.
     ///
     /// # Errors
     /// The board or the host has enough callers.
-    pub(super) fn park(&mut self, caller: Caller<A>) -> Result<(), RefusalCode> {
+    pub(super) fn park(&mut self, caller: Caller<A>) -> Result<Option<A>, RefusalCode> {
         let tagged = caller.tag.is_some();
         let kept_back = self.parked_max / limits::PARKED_FOR_TAGGED;
         let room = if tagged {
@@ -69,9 +74,6 @@ impl<A> Invites<A> {
         } else {
             self.parked_max - kept_back
         };
-        if self.waiting.len() >= room {
-            return Err(RefusalCode::BoardFull);
-        }
         let of_host = self
             .waiting
             .iter()
@@ -89,8 +91,34 @@ impl<A> Invites<A> {
         if same_tag || same_kind >= slots {
             return Err(RefusalCode::HostBusy);
         }
+        let mut evicted = None;
+        if self.waiting.len() >= room {
+            let index = self.makes_room_for(&caller).ok_or(RefusalCode::BoardFull)?;
+            let former = self.waiting.swap_remove(index);
+            self.remember(former.ticket, Fate::Late);
+            evicted = Some(former.answer);
+        }
         self.waiting.push(caller);
-        Ok(())
+        Ok(evicted)
+    }
+
+    /// Who gives its place up on a full board: one that had time enough for its host to come, of
+    /// the address that has most callers here, if that has more than the newcomer's. Whoever owns
+    /// both ends could else fill all places with callers whose hosts never come.
+    fn makes_room_for(&self, caller: &Caller<A>) -> Option<usize> {
+        let mut counts: BTreeMap<Group, usize> = BTreeMap::new();
+        for other in &self.waiting {
+            *counts.entry(other.from).or_default() += 1;
+        }
+        let count = |group: Group| counts.get(&group).copied().unwrap_or(0);
+        let own = count(caller.from);
+        let old = |other: &Caller<A>| caller.since >= other.since + limits::PARKED_GRACE;
+        self.waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| old(other) && count(other.from) > own)
+            .min_by_key(|(_, other)| (Reverse(count(other.from)), other.since))
+            .map(|(index, _)| index)
     }
 
     /// Takes the leg that a host has come for.
@@ -195,9 +223,52 @@ mod tests {
             ticket: ticket(number),
             host_key,
             tag,
+            from: from(1),
+            since: now,
             deadline,
             answer: number,
         }
+    }
+
+    fn from(last: u8) -> Group {
+        let [_, group] = Group::of([192, 0, 2, last].into());
+        group
+    }
+
+    #[test]
+    fn on_a_full_board_the_address_with_most_callers_gives_its_oldest_up() {
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        // Six places for strangers.
+        let mut invites = Invites::new(8);
+        for number in 0..6 {
+            let host = PublicKey([u8::try_from(number).unwrap(); 32]);
+            let mut stranger = caller(number, host, None, at(u64::from(number)));
+            stranger.from = from(if number == 0 { 2 } else { 1 });
+            assert_eq!(invites.park(stranger), Ok(None));
+        }
+        let ready = 1 + u64::try_from(limits::PARKED_GRACE.as_millis()).unwrap();
+
+        let mut honest = caller(10, OTHER_HOST, None, at(ready - 2));
+        honest.from = from(3);
+        assert_eq!(
+            invites.park(honest),
+            Err(RefusalCode::BoardFull),
+            "in its grace"
+        );
+        let more = caller(11, OTHER_HOST, None, at(ready));
+        assert_eq!(
+            invites.park(more),
+            Err(RefusalCode::BoardFull),
+            "the same address"
+        );
+        let mut honest = caller(12, OTHER_HOST, None, at(ready));
+        honest.from = from(3);
+        assert_eq!(invites.park(honest), Ok(Some(1)));
+
+        assert_eq!(invites.parked(), 6);
+        let late = invites.redeem(&ticket(1), &PublicKey([1; 32]), at(ready));
+        assert_eq!(late, Err(RefusalCode::TicketLate));
     }
 
     #[test]
@@ -279,13 +350,13 @@ mod tests {
         let mut park = |host, tag| invites.park(caller(numbers.next().unwrap(), host, tag, now));
 
         for _ in 0..limits::INVITES_UNTAGGED {
-            assert_eq!(park(HOST, None), Ok(()));
+            assert_eq!(park(HOST, None), Ok(None));
         }
         assert_eq!(park(HOST, None), Err(RefusalCode::HostBusy));
 
-        assert_eq!(park(OTHER_HOST, None), Ok(()));
+        assert_eq!(park(OTHER_HOST, None), Ok(None));
         for tag in 1..=u8::try_from(limits::INVITES_TAGGED).unwrap() {
-            assert_eq!(park(HOST, Some(tag)), Ok(()));
+            assert_eq!(park(HOST, Some(tag)), Ok(None));
             assert_eq!(
                 park(HOST, Some(tag)),
                 Err(RefusalCode::HostBusy),
@@ -304,11 +375,11 @@ mod tests {
             |number, tag| invites.park(caller(u16::from(number), host(number), tag, now));
 
         for number in 0..6 {
-            assert_eq!(park(number, None), Ok(()));
+            assert_eq!(park(number, None), Ok(None));
         }
         assert_eq!(park(6, None), Err(RefusalCode::BoardFull));
-        assert_eq!(park(7, Some(1)), Ok(()));
-        assert_eq!(park(8, Some(1)), Ok(()));
+        assert_eq!(park(7, Some(1)), Ok(None));
+        assert_eq!(park(8, Some(1)), Ok(None));
         assert_eq!(park(9, Some(1)), Err(RefusalCode::BoardFull));
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::admission::Attempt;
+use super::admission::{Attempt, Group};
 use super::arrival::{greet, refuse};
 use super::board_list;
 use super::connection::Connection;
@@ -35,6 +35,8 @@ pub(super) enum Reply {
     /// The host has come with its ticket.
     Came(Box<Leg>),
     Declined(Box<Refusal>),
+    /// Others need its place more.
+    MadeRoom,
 }
 
 /// An agent's connection that is ready to be joined.
@@ -90,7 +92,7 @@ pub(super) async fn join(connection: Connection, request: Join, shared: Arc<Shar
                 connection,
                 version,
             }))) {
-                Ok(()) | Err(Reply::Declined(_)) => return,
+                Ok(()) | Err(Reply::Declined(_) | Reply::MadeRoom) => return,
                 // The client has given up this very moment.
                 Err(Reply::Came(leg)) => (leg.connection, refusal::plain(RefusalCode::TicketLate)),
             }
@@ -208,18 +210,26 @@ fn park(
     } else {
         timing.park_untagged
     };
-    let deadline = Instant::now() + patience;
+    let since = Instant::now();
+    let deadline = since + patience;
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RefusalCode::BoardFull)?;
     let ticket = Ticket::new(bytes);
     let (answer, answered) = oneshot::channel();
-    shared.invites().park(Caller {
+    let [_, from] = Group::of(client.peer.ip());
+    let evicted = shared.invites().park(Caller {
         ticket: ticket.clone(),
         host_key: present.host_key,
         tag: tag.map(|tag| tag.id),
+        from,
+        since,
         deadline,
         answer,
     })?;
+    if let Some(evicted) = evicted {
+        // One that leaves this very moment needs no answer.
+        let _ = evicted.send(Reply::MadeRoom);
+    }
     let parked = Parked {
         ticket: ticket.clone(),
         deadline,
@@ -254,6 +264,7 @@ async fn wait(
         answer = answer => match answer {
             Ok(Reply::Came(host)) => Outcome::Met(host),
             Ok(Reply::Declined(refusal)) => Outcome::Refused(passed_on(refusal)),
+            Ok(Reply::MadeRoom) => Outcome::Refused(refusal::soon(RefusalCode::BoardFull)),
             Err(_) => Outcome::Refused(refusal::plain(RefusalCode::HostDidNotCome)),
         },
         () = client.hung_up() => Outcome::HungUp,

@@ -1,6 +1,6 @@
 //! The relay as a process, and what can be seen of it from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -171,6 +171,15 @@ impl Metrics {
             Some((series.to_owned(), value.parse().ok()?))
         };
         Self(samples.filter_map(parse).collect())
+    }
+
+    /// The names of all metrics of the relay's own, without labels, each once.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let name = |series: &'_ str| series.find('{').unwrap_or(series.len());
+        self.0
+            .keys()
+            .map(|series| &series[..name(series)])
+            .collect()
     }
 
     /// The value of a series, as `tasuki_refused_total{reason="offline"}`.

@@ -183,6 +183,45 @@ async fn strangers_on_every_slot_do_not_keep_a_returning_client_out() {
     assert_eq!(link.invite().await.tag.map(|tag| tag.id), Some([5; 8]));
 }
 
+/// Strangers who own both ends fill every place, with callers whose hosts never come.
+#[tokio::test]
+async fn a_caller_from_elsewhere_gets_a_place_that_a_pair_of_strangers_holds_for_nothing() {
+    let board = board(|settings| {
+        settings.parked_max = 8;
+        settings.timing.park_untagged = Duration::from_secs(60);
+    });
+    let mut strangers = Vec::new();
+    for number in 0..6 {
+        let id = format!("stranger-{number}");
+        let (mut link, _) = board.registered(&Host::new(100 + number, &id)).await;
+        let mut client = board.leg().await;
+        client.send(connect(&id)).await;
+        link.invite().await;
+        strangers.push((client, link));
+    }
+    let honest = Host::new(1, "pc-1");
+    let (mut link, _) = board.registered(&honest).await;
+
+    let elsewhere = board.from([127, 0, 0, 2].into());
+    let ticket = soon("a place", async {
+        loop {
+            let mut client = elsewhere.leg().await;
+            client.send(connect("pc-1")).await;
+            tokio::select! {
+                invite = link.invite() => break (invite, client),
+                answer = client.answer() => {
+                    assert!(matches!(answer, Some(Frame::Refused(it)) if it.code == RefusalCode::BoardFull));
+                }
+            }
+        }
+    });
+    let (_invite, _client) = ticket.await;
+
+    let (oldest, _) = strangers.remove(0);
+    assert_eq!(oldest.refused().await, RefusalCode::BoardFull);
+    assert_eq!(board.control.status().parked, 6);
+}
+
 #[tokio::test]
 async fn a_client_with_an_old_board_list_gets_the_new_one_before_its_answer() {
     let board = board(|_| ());

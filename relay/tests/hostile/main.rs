@@ -17,6 +17,7 @@ mod burst;
 mod crowd;
 mod fault;
 mod garbage;
+mod metrics;
 mod leaks;
 mod scan;
 mod slow;
