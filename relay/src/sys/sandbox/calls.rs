@@ -204,7 +204,7 @@ fn conditional() -> Vec<(i64, Vec<Vec<Argument>>)> {
                 },
             ]],
         ),
-        // Legs, and lines to the journal.
+        // Legs, and words to systemd.
         (libc::SYS_sendmsg, vec![vec![no_dialling(2)]]),
         (libc::SYS_sendto, vec![vec![no_dialling(3)]]),
         // Where tokio hears of signals.
