@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_process_with_threads_is_not_confined_by_halves() {
-        let (end, ended) = mpsc::channel::<()>();
+        let (end, ended) = mpsc::sync_channel::<()>(0);
         let other = std::thread::spawn(move || ended.recv());
 
         let refused = confine(&Paths::default());
