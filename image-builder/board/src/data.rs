@@ -20,20 +20,21 @@ const PROBE: usize = 256 * 1024;
 const COPY_MAX: u64 = 32 * 1024 * 1024;
 const MEMORY_MIB: u32 = 64;
 
-/// Looks whether the data partition takes what the board writes; else puts memory in its place.
+/// Mounts the data partition and looks whether it takes what the board writes; else puts memory in
+/// its place.
 ///
 /// # Errors
 /// Not even memory is to be had.
 pub fn check(system: &System) -> Result<Option<String>> {
     let place = system.at(places::DATA);
     fs::create_dir_all(&place).context("cannot make the data folder")?;
-    let trouble = if is_mount_point(&place)? {
-        probe(&place).err().map(|error| {
+    let trouble = match mounted(system, &place) {
+        Ok(()) => probe(&place).err().map(|error| {
             format!("data: the card takes no more data ({error}); claims are kept in memory only")
-        })
-    } else {
-        let text = "data: there is no data partition; claims are kept in memory only";
-        Some(text.to_owned())
+        }),
+        Err(error) => Some(format!(
+            "data: there is no data partition ({error}); claims are kept in memory only"
+        )),
     };
     Topic::Data.warn(system, trouble.as_deref())?;
     if trouble.is_some() {
@@ -44,6 +45,15 @@ pub fn check(system: &System) -> Result<Option<String>> {
         restore(&place, saved).context("cannot copy what the card still holds")?;
     }
     Ok(trouble)
+}
+
+/// Mounts the partition, unless it is. Not a unit's work: `StateDirectory=` would make the relay
+/// require that unit, and then the relay would not start without it.
+fn mounted(system: &System, place: &Path) -> io::Result<()> {
+    if is_mount_point(place)? {
+        return Ok(());
+    }
+    system.mount_ext4("data", place)
 }
 
 /// Whether something is mounted there: it is on another device than the folder above.

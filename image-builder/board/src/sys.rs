@@ -73,7 +73,7 @@ impl System {
         }
         fs::create_dir_all(mount_point)?;
         let device = self.at("/dev/disk/by-partlabel").join(label);
-        let flags = fat_flags() | MsFlags::MS_RDONLY;
+        let flags = plain_flags() | MsFlags::MS_RDONLY;
         let none: Option<&str> = None;
         Ok(mount(
             Some(&device),
@@ -81,6 +81,22 @@ impl System {
             Some("vfat"),
             flags,
             none,
+        )?)
+    }
+
+    /// Mounts an ext4 partition; errors make it read-only (mount(2), ext4(5)).
+    pub fn mount_ext4(&self, label: &str, mount_point: &Path) -> io::Result<()> {
+        if !self.is_real() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let device = self.at("/dev/disk/by-partlabel").join(label);
+        let options = Some("errors=remount-ro");
+        Ok(mount(
+            Some(&device),
+            mount_point,
+            Some("ext4"),
+            plain_flags(),
+            options,
         )?)
     }
 
@@ -152,13 +168,14 @@ impl System {
     }
 }
 
-fn fat_flags() -> MsFlags {
+/// Nothing on a card is a program or a device.
+fn plain_flags() -> MsFlags {
     MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME
 }
 
 fn remount(mount_point: &Path, more: MsFlags) -> io::Result<()> {
     let none: Option<&str> = None;
-    let flags = MsFlags::MS_REMOUNT | fat_flags() | more;
+    let flags = MsFlags::MS_REMOUNT | plain_flags() | more;
     Ok(mount(none, mount_point, none, flags, none)?)
 }
 
