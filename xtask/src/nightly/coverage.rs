@@ -1,5 +1,6 @@
 //! How much of the product's files a fuzz target reaches with what it has found.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,7 +86,9 @@ fn percentages(summary: &str, root: &Path) -> Result<Vec<String>> {
             continue;
         };
         let number = |key: &str| regions.get(key).and_then(Value::as_f64).unwrap_or(0.0);
-        let Some(ours) = ours(Path::new(name), root) else {
+        // A module that another crate includes is named by a way through that crate.
+        let place = fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
+        let Some(ours) = ours(&place, root) else {
             continue;
         };
         if number("covered") > 0.0 {
