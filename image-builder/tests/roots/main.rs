@@ -4,6 +4,11 @@
 //! `TASUKI_BLESS=1` writes the golden file anew; `tasuki image contents --board BOARD` shows what is
 //! behind a line of it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy does not see that all of this file is a test"
+)]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
