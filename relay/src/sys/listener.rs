@@ -30,6 +30,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_recv_buffer_size(limits::PARKED_RECEIVE_BUFFER)?;
     socket.set_send_buffer_size(limits::CONTROL_SEND_BUFFER)?;
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_mss(limits::SEGMENT_BYTES)?;
     // Bounds a socket that was closed with bytes unsent, too, which belongs to nobody any more.
     socket.set_tcp_user_timeout(Some(limits::CONTROL_USER_TIMEOUT))?;
     socket.set_nonblocking(true)?;

@@ -329,7 +329,7 @@ impl Rest {
         }
         Self {
             descriptors,
-            memory: relay.pss(),
+            memory: relay.private_memory(),
         }
     }
 }
