@@ -1,6 +1,5 @@
 //! One invite: screened on the link, answered on a leg of its own, let in by the gate.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use protocol::refusal::{Refusal, RefusalCode};
 use protocol::version::VERSIONS;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::gate::CallGate;
 use super::{Host, LinkError, session};
@@ -150,22 +149,29 @@ impl Call {
                 Some((tunnel, user))
             }
             Err(error) => {
-                tell(number, client, &user, &error);
+                self.tell(number, &user, &error);
                 None
             }
         }
     }
-}
 
-fn tell(session: u64, client: SocketAddr, user: &str, error: &TunnelError) {
-    if matches!(error, TunnelError::WrongPassword) {
-        tracing::warn!(session, %client, user, "Password was wrong");
-    } else if matches!(error, TunnelError::ManInTheMiddle) {
-        tracing::error!(session, %client, user, "Somebody sits between client and host; caller refused");
-    } else if let TunnelError::Refused(refusal) = error {
-        let (reason, wait_s) = (refusal.code.label(), refusal.retry_after_s);
-        tracing::warn!(session, %client, user, reason, wait_s, "Caller refused");
-    } else {
-        tracing::info!(session, %client, %error, "Call came to nothing");
+    /// Logs why a call came to nothing: what somebody has to know always, the rest at its pace.
+    fn tell(&self, session: u64, user: &str, error: &TunnelError) {
+        let client = self.invite.client;
+        if matches!(error, TunnelError::WrongPassword) {
+            return tracing::warn!(session, %client, user, "Password was wrong");
+        }
+        if matches!(error, TunnelError::ManInTheMiddle) {
+            return tracing::error!(session, %client, user, "Somebody sits between client and host; caller refused");
+        }
+        let Some(untold) = self.host.pace.tell(Instant::now()) else {
+            return;
+        };
+        if let TunnelError::Refused(refusal) = error {
+            let (reason, wait_s) = (refusal.code.label(), refusal.retry_after_s);
+            tracing::warn!(session, %client, user, reason, wait_s, untold, "Caller refused");
+        } else {
+            tracing::info!(session, %client, %error, untold, "Call came to nothing");
+        }
     }
 }

@@ -135,7 +135,9 @@ impl Holder<'_> {
 
     async fn decline(&mut self, invite: &Invite, refusal: Refusal) -> Result<(), LinkError> {
         let (client, reason) = (invite.client, refusal.code.label());
-        tracing::info!(%client, reason, "Call refused");
+        if let Some(untold) = self.host.pace.tell(Instant::now()) {
+            tracing::info!(%client, reason, untold, "Call refused");
+        }
         let ticket = invite.ticket.clone();
         self.send(Decline { ticket, refusal }.into()).await
     }

@@ -11,6 +11,7 @@ mod gate;
 mod keeper;
 mod link;
 pub mod log;
+mod pace;
 mod session;
 mod station;
 pub mod status;
@@ -28,6 +29,7 @@ use crate::config::HostConfig;
 use crate::state::HostState;
 use control::Control;
 use gate::Doorkeeper;
+use pace::Pace;
 use status::Live;
 
 /// Program and version, as the relay hears it.
@@ -47,6 +49,8 @@ struct Host {
     /// Epoch of the newest link; invites on older ones are stale.
     newest: watch::Sender<u64>,
     doorkeeper: Doorkeeper,
+    /// How often calls that came to nothing are logged.
+    pace: Pace,
     known_calls: Arc<Semaphore>,
     strange_calls: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
@@ -64,6 +68,7 @@ pub async fn run(
     let control = Control::bind(folder)?;
     let host = Arc::new(Host {
         doorkeeper: Doorkeeper::new(state.clone(), config.address_rules.clone()),
+        pace: Pace::default(),
         live: Arc::default(),
         reload: Arc::default(),
         newest: watch::Sender::new(0),

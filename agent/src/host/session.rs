@@ -31,7 +31,7 @@ pub(super) struct Who {
 /// Serves `tunnel` until it ends or the host stops.
 pub(super) async fn serve(host: &Arc<Host>, tunnel: Tunnel, who: Who) {
     let Ok(_place) = host.sessions.try_acquire() else {
-        turn_away(&tunnel, &who).await;
+        turn_away(host, &tunnel, &who).await;
         return;
     };
     let Who {
@@ -58,9 +58,12 @@ pub(super) async fn serve(host: &Arc<Host>, tunnel: Tunnel, who: Who) {
 }
 
 /// Says no through the tunnel: the places were taken while the password was checked.
-async fn turn_away(tunnel: &Tunnel, who: &Who) {
+async fn turn_away(host: &Host, tunnel: &Tunnel, who: &Who) {
     let (session, client) = (who.number, who.client);
-    tracing::info!(session, %client, reason = "too_many_sessions", "Call refused");
+    if let Some(untold) = host.pace.tell(tokio::time::Instant::now()) {
+        let reason = "too_many_sessions";
+        tracing::info!(session, %client, reason, untold, "Call refused");
+    }
     if let Ok(Some(stream)) = timeout(TARGET_WAIT, tunnel.accept()).await {
         stream.reset(RefusalCode::TooManySessions);
     }
