@@ -309,6 +309,10 @@ pub const WIDE_FACTOR: u32 = 4;
 /// Invites and probes that wait until a link has written what came before.
 pub const LINK_QUEUE_LEN: usize = 16;
 
+/// Of these, places that strangers leave free: one for each tagged caller. Strangers who call and
+/// hang up leave invites behind, as many as fit, while a slow link writes.
+pub const LINK_QUEUE_FOR_TAGGED: usize = INVITES_TAGGED;
+
 /// Frames that a host sends unasked: how many a second, and how many at once. Pings are few.
 pub const LINK_FRAMES: (u32, u32) = (20, 200);
 

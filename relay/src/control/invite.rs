@@ -171,6 +171,11 @@ impl<A> Invites<A> {
         }
     }
 
+    /// Whether the client that got this ticket still waits.
+    pub(super) fn is_waiting(&self, ticket: &Ticket) -> bool {
+        self.find(ticket).is_some()
+    }
+
     /// Looks at every ticket, whether or not it has been found already.
     fn find(&self, ticket: &Ticket) -> Option<usize> {
         let mut found = None;
@@ -313,7 +318,9 @@ mod tests {
             invites.redeem(&ticket(2), &HOST, deadline),
             Err(RefusalCode::TicketLate)
         );
+        assert!(invites.is_waiting(&ticket(3)));
         invites.give_up(&ticket(3));
+        assert!(!invites.is_waiting(&ticket(3)));
         assert_eq!(
             invites.redeem(&ticket(3), &HOST, now),
             Err(RefusalCode::TicketLate)

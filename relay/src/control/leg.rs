@@ -9,7 +9,6 @@ use std::sync::Arc;
 use protocol::outer::{Connect, Invite, Join, Joined};
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::secret::Ticket;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
@@ -19,7 +18,7 @@ use super::arrival::{greet, refuse};
 use super::board_list;
 use super::connection::Connection;
 use super::invite::Caller;
-use super::presence::{Order, Present};
+use super::presence::Present;
 use super::refusal;
 use super::session::Record;
 use super::shared::{Shared, Unproven};
@@ -240,11 +239,8 @@ fn park(
         client: client.peer,
         tag: request.tag.clone(),
     };
-    match present.orders.try_send(Order::Invite(Box::new(invite))) {
-        Ok(()) => Ok((parked, answered)),
-        Err(TrySendError::Full(_)) => Err(RefusalCode::HostBusy),
-        Err(TrySendError::Closed(_)) => Err(RefusalCode::Offline),
-    }
+    present.invite(Box::new(invite), tag.is_some())?;
+    Ok((parked, answered))
 }
 
 async fn wait(

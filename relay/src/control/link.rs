@@ -240,8 +240,11 @@ impl Link {
     }
 
     async fn handle_order(&mut self, order: Order) -> Result<(), End> {
-        self.pace.expect_answer();
         let frame = match order {
+            // A caller that has hung up would only cost the others behind it time.
+            Order::Invite(invite) if !self.shared.invites().is_waiting(&invite.ticket) => {
+                return Ok(());
+            }
             Order::Invite(invite) => {
                 self.shared.counters.count_invited();
                 Frame::from(*invite)
@@ -256,6 +259,7 @@ impl Link {
                 Ping { number }.into()
             }
         };
+        self.pace.expect_answer();
         self.connection.send(&frame).await.map_err(End::Broken)
     }
 

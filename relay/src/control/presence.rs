@@ -11,6 +11,7 @@ use protocol::id::{ComputerId, HostKey};
 use protocol::outer::Invite;
 use protocol::refusal::RefusalCode;
 use protocol::secret::Secret;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::limits;
@@ -70,7 +71,7 @@ pub(super) enum Obstacle {
 pub(super) struct Present {
     pub(super) host_key: HostKey,
     pub(super) slot_key: Secret<32>,
-    pub(super) orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Order>,
 }
 
 #[derive(Debug, Default)]
@@ -171,6 +172,30 @@ impl Presence {
     }
 }
 
+impl Present {
+    /// Has the host's link invite it. `tagged` says that its slot key has confirmed the caller's
+    /// return tag.
+    ///
+    /// # Errors
+    /// The link is over, or has not yet written what came before.
+    pub(super) fn invite(&self, invite: Box<Invite>, tagged: bool) -> Result<(), RefusalCode> {
+        let kept_back = if tagged {
+            0
+        } else {
+            limits::LINK_QUEUE_FOR_TAGGED
+        };
+        // Strangers who pass here at the same moment may take a place or two too many.
+        if !self.orders.is_closed() && self.orders.capacity() <= kept_back {
+            return Err(RefusalCode::HostBusy);
+        }
+        let sent = self.orders.try_send(Order::Invite(invite));
+        sent.map_err(|error| match error {
+            TrySendError::Full(_) => RefusalCode::HostBusy,
+            TrySendError::Closed(_) => RefusalCode::Offline,
+        })
+    }
+}
+
 impl Hosts {
     fn insert(&mut self, newcomer: Box<Newcomer>) -> Orders {
         // The registrar gives an ID to one key only; if two show it, the later decision counts.
@@ -217,6 +242,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use protocol::id::PublicKey;
+    use protocol::secret::Ticket;
 
     use super::*;
 
@@ -315,5 +341,31 @@ mod tests {
         let third = enter(&presence, newcomer(3, "pc-3", 7, 1)).unwrap_err();
         assert!(matches!(third, Obstacle::Full));
         assert!(enter(&presence, newcomer(1, "pc-1", 7, 2)).is_ok());
+    }
+
+    #[test]
+    fn strangers_leave_places_of_a_links_queue_to_tagged_callers() {
+        let presence = Presence::new(1);
+        let link = enter(&presence, newcomer(1, "pc-1", 7, 1)).unwrap();
+        let present = presence.find(&"pc-1".parse().unwrap()).unwrap();
+        let invite = |tagged| {
+            let invite = Invite {
+                ticket: Ticket::new([0; 16]),
+                client: ([192, 0, 2, 1], 1).into(),
+                tag: None,
+            };
+            present.invite(Box::new(invite), tagged)
+        };
+
+        let strangers = (0..100).take_while(|_| invite(false).is_ok()).count();
+        assert!(strangers >= limits::INVITES_UNTAGGED, "{strangers}");
+        for _ in 0..limits::INVITES_TAGGED {
+            assert_eq!(invite(true), Ok(()));
+        }
+        assert_eq!(invite(true), Err(RefusalCode::HostBusy));
+
+        drop(link);
+        assert_eq!(invite(false), Err(RefusalCode::Offline));
+        assert_eq!(invite(true), Err(RefusalCode::Offline));
     }
 }

@@ -33,6 +33,12 @@ impl Hello {
     /// Goes on after the ClientHello has been sent, to the end of the handshake and to the last
     /// byte that the client has to say in it.
     pub(crate) async fn finish(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+        self.hear(socket).await?;
+        socket.write_all(&self.records()).await
+    }
+
+    /// The same, but for what the client has to say.
+    pub(crate) async fn hear(&mut self, socket: &mut TcpStream) -> io::Result<()> {
         let mut received = [0; 4_096];
         while self.tls.is_handshaking() {
             let length = soon("a handshake", socket.read(&mut received)).await?;
@@ -45,7 +51,7 @@ impl Hello {
                 self.tls.process_new_packets().map_err(io::Error::other)?;
             }
         }
-        socket.write_all(&self.records()).await
+        Ok(())
     }
 
     /// What TLS has to send now.

@@ -17,6 +17,7 @@ mod burst;
 mod crowd;
 mod fault;
 mod garbage;
+mod invites;
 mod leaks;
 mod metrics;
 mod scan;
@@ -24,6 +25,7 @@ mod slow;
 mod stalled;
 mod ticket;
 mod urgent;
+mod wire;
 mod witness;
 
 use relay_testkit::{Relay, Site};

@@ -78,7 +78,7 @@ async fn answered(link: &mut Agent, asked: u32) {
 }
 
 /// Insists that a session carries bytes both ways.
-async fn carries(session: &mut (TcpStream, TcpStream), length: usize) {
+pub(crate) async fn carries(session: &mut (TcpStream, TcpStream), length: usize) {
     let (client, host) = session;
     carry(client, host, length).await;
     carry(host, client, length).await;
@@ -97,6 +97,6 @@ async fn carry(from: &mut TcpStream, to: &mut TcpStream, length: usize) {
 }
 
 /// Whether this test may do what only root may.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
