@@ -135,7 +135,9 @@ async fn whoever_is_behind_a_cut_cable_is_found_dead_in_time() {
     });
     assert_eq!(status.sessions.ended["client_timeout"], 2, "{status:#?}");
     assert_eq!(status.sessions.ended["host_timeout"], 1);
-    assert!(relay.log().contains("reason=\"silent\""), "{}", relay.log());
+    // What the board had sent on the link was never acknowledged: the kernel gives it up before
+    // the silence counts.
+    assert!(relay.log().contains("reason=\"broken\""), "{}", relay.log());
     for taken in [client_lost, host_lost, idle_lost] {
         let bound = limits::USER_TIMEOUT;
         assert!(
