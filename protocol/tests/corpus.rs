@@ -10,6 +10,7 @@ use protocol::claim::SignedClaim;
 use protocol::codec::{Reader, Wire};
 use protocol::file::entry::Entry;
 use protocol::file::node::NodeFile;
+use protocol::file::update::Head;
 use protocol::{outer, tunnel};
 
 use crate::{golden, samples};
@@ -17,7 +18,7 @@ use crate::{golden, samples};
 /// What the fuzz target of that name does with its input.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     ("outer_frame", |bytes| {
         if let Ok(frame) = outer::Frame::decode(bytes) {
             assert_eq!(frame.encode().expect("fits"), bytes);
@@ -47,6 +48,17 @@ const TARGETS: [Target; 5] = [
         if let Ok(text) = std::str::from_utf8(bytes) {
             let _ = Entry::parse_unverified(text);
             let _ = NodeFile::parse(text);
+        }
+    }),
+    ("update", |bytes| {
+        if let Ok(Some(head)) = Head::find(bytes)
+            && let Ok(manifest) = head.parse_unverified()
+        {
+            let text = manifest.to_unsigned_text();
+            let again = Head::find(text.as_bytes())
+                .expect("is one")
+                .expect("is whole");
+            assert_eq!(again.parse_unverified(), Ok(manifest));
         }
     }),
 ];

@@ -1,7 +1,7 @@
 //! The protocol's tests as one program.
 //!
 //! `roundtrip` and `signed` try any value, `golden` one of each against the bytes of the
-//! past, `node` the node file against its mistakes, `document` holds `docs/PROTOCOL.md` against both, `corpus` replays the fuzzers' finds.
+//! past, `node` the node file against its mistakes, `update` the head of an update, `document` holds `docs/PROTOCOL.md` against both, `corpus` replays the fuzzers' finds.
 
 mod arbitrary;
 mod corpus;
@@ -11,3 +11,4 @@ mod node;
 mod roundtrip;
 mod samples;
 mod signed;
+mod update;

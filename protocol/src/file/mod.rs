@@ -2,10 +2,11 @@
 //!
 //! All are TOML. [`reader`] finds every mistake in one go, with key path and line;
 //! [`entry`] is what a stock agent needs to find a deployment, [`node`] what a board needs
-//! to be itself, with its [`network`].
+//! to be itself, with its [`network`]; an [`update`] begins like one, and goes on with a system.
 
 pub mod address;
 pub mod entry;
 pub mod network;
 pub mod node;
 pub mod reader;
+pub mod update;
