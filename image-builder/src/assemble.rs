@@ -44,8 +44,8 @@ pub struct Assembled {
     pub plan: Plan,
     pub bytes: Bytes,
     pub root_hash: Hash,
-    /// The files of a slot's boot partition, for an update bundle.
-    pub slot: Files,
+    /// The boot partition of an update.
+    pub update: Vec<u8>,
 }
 
 /// Why there is no disk.
@@ -85,6 +85,7 @@ pub fn assemble(
     let BootFiles {
         config,
         slot,
+        update,
         empty_slot,
         raw,
     } = boot::files(&Ingredients {
@@ -97,9 +98,11 @@ pub fn assemble(
         root_hash: tree.root,
     })?;
     let make = |part: Part, files: &Files| {
-        let fat = fat_of(board, &seed, part, files);
+        let fat = fat_of(board, &seed, part, part.label(), files);
         fat::make(&fat, &tool, sources.time, folder)
     };
+    let update = fat_of(board, &seed, Part::BootB, "BOOT", &update);
+    let update = fat::make(&update, &tool, sources.time, folder)?;
     let bytes = Bytes {
         config: make(Part::Config, &config)?,
         boot_a: make(Part::BootA, &slot)?,
@@ -113,16 +116,16 @@ pub fn assemble(
         plan,
         bytes,
         root_hash: tree.root,
-        slot,
+        update,
     })
 }
 
-fn fat_of<'a>(board: &Board, seed: &Seed, part: Part, files: &'a Files) -> Fat<'a> {
+fn fat_of<'a>(board: &Board, seed: &Seed, part: Part, label: &'a str, files: &'a Files) -> Fat<'a> {
     let config = part == Part::Config;
     let uefi = board.boot.chain == Chain::SystemdBoot;
     Fat {
-        label: part.label(),
-        serial: seed.number(part.label()),
+        label,
+        serial: seed.number(label),
         size: if config {
             board.disk.config
         } else {

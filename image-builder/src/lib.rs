@@ -9,6 +9,7 @@ pub mod assemble;
 pub mod board;
 pub mod boot;
 pub mod build;
+pub mod bundle;
 pub mod card;
 pub mod cli;
 pub mod deployment;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::assemble::Assembled;
+use crate::bundle::{Bundle, Parts};
 use crate::disk::image;
 use crate::identity::Hash;
 use crate::manifest::{Inputs, Manifest};
@@ -39,6 +40,8 @@ pub struct Papers<'a> {
 pub struct Release {
     /// The compressed image.
     pub image: PathBuf,
+    /// The update bundle, which nobody has signed yet.
+    pub update: PathBuf,
     pub manifest: Manifest,
     /// Bytes of the compressed image.
     pub size: u64,
@@ -55,10 +58,8 @@ pub fn write(
     let mut disk = tempfile::tempfile_in(folder).context("no room for the image")?;
     disk.set_len(assembled.plan.length)?;
     image::write(&assembled.plan, &assembled.bytes, &mut disk).context("cannot write the image")?;
-    let path = folder.join(format!(
-        "tasuki-{}-{}.img.zst",
-        papers.board, papers.version
-    ));
+    let name = format!("tasuki-{}-{}", papers.board, papers.version);
+    let path = folder.join(format!("{name}.img.zst"));
     let hash = compress(&mut disk, assembled.plan.length, &path, progress)?;
     let manifest = Manifest::new(
         papers.board,
@@ -68,6 +69,9 @@ pub fn write(
         papers.inputs,
         &assembled.plan,
     );
+    let bundle = bundle(assembled, papers, progress)?;
+    let update = folder.join(format!("{name}.update"));
+    replace(&update, |file| bundle.write(file))?;
     let compressed = fs::read(&path)?;
     let repro = json!({
         "board": papers.board,
@@ -75,6 +79,7 @@ pub fn write(
         "recipe": papers.recipe,
         "image": { "sha256": hash.to_string() },
         "image_zst": { "sha256": Hash::of(&compressed).to_string() },
+        "update": { "sha256": bundle.hash().to_string() },
         "disk": manifest.disk,
     });
     put(folder, SBOM, &papers.sbom)?;
@@ -82,9 +87,33 @@ pub fn write(
     put(folder, MANIFEST, &manifest.to_text())?;
     Ok(Release {
         image: path,
+        update,
         manifest,
         size: u64::try_from(compressed.len())?,
     })
+}
+
+fn bundle(assembled: &Assembled, papers: &Papers<'_>, progress: &Progress) -> Result<Bundle> {
+    let _step = progress.step("packing the update", 0);
+    let parts = Parts {
+        root: &assembled.bytes.root,
+        verity: &assembled.bytes.verity,
+        boot: &assembled.update,
+    };
+    let bundle = Bundle::new(papers.board, papers.version, assembled.root_hash, parts);
+    bundle.context("cannot pack the update")
+}
+
+/// Writes a file that is there completely or not at all.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    let refused = || format!("cannot write {}", path.display());
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(refused)?;
+    write(file.as_file_mut()).with_context(refused)?;
+    let mode = fs::Permissions::from_mode(0o644);
+    file.as_file().set_permissions(mode)?;
+    file.persist(path).with_context(refused)?;
+    Ok(())
 }
 
 fn put(folder: &Path, name: &str, text: &str) -> Result<()> {

@@ -37,8 +37,10 @@ pub struct Ingredients<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct BootFiles {
     pub config: Files,
-    /// Of slot a, and of an update for either.
+    /// Of slot a.
     pub slot: Files,
+    /// Of an update, for either slot.
+    pub update: Files,
     /// Of slot b, which has no system yet.
     pub empty_slot: Files,
     /// What lies outside of all partitions, in the board's order.

@@ -7,6 +7,9 @@ use super::{BootError, BootFiles, Ingredients, uki};
 /// The first kernel of a disk; without a counter, since there is nothing to go back to.
 const FIRST: &str = "EFI/Linux/tasuki-000001.efi";
 
+/// The kernel of an update: nobody starts it before tasuki-board gives it a number and tries.
+const UPDATE: &str = "EFI/Linux/tasuki-000000+0.efi";
+
 /// Nobody stands before a board and chooses.
 const LOADER: &str = "\
 timeout 0
@@ -50,11 +53,15 @@ pub(super) fn files(from: &Ingredients<'_>) -> Result<BootFiles, BootError> {
         ),
         ("loader/loader.conf".to_owned(), LOADER.into()),
     ]);
-    let mut slot = empty_slot.clone();
-    slot.insert(FIRST.to_owned(), image);
+    let with_kernel = |name: &str| {
+        let mut files = empty_slot.clone();
+        files.insert(name.to_owned(), image.clone());
+        files
+    };
     Ok(BootFiles {
         config: Files::new(),
-        slot,
+        slot: with_kernel(FIRST),
+        update: with_kernel(UPDATE),
         empty_slot,
         raw: Vec::new(),
     })

@@ -144,6 +144,23 @@ fn both_slots_of_a_uefi_board_can_start_its_boot_loader() {
 }
 
 #[test]
+fn an_update_is_the_slot_with_a_kernel_that_nobody_starts_by_itself() {
+    let boot = files_of("virt");
+    let (first, waiting) = (
+        "EFI/Linux/tasuki-000001.efi",
+        "EFI/Linux/tasuki-000000+0.efi",
+    );
+
+    assert_eq!(boot.update[waiting], boot.slot[first]);
+    assert!(!boot.update.contains_key(first));
+    assert_eq!(boot.update.len(), boot.slot.len());
+    for board in ["rpi4", "rockpro64"] {
+        let boot = files_of(board);
+        assert_eq!(boot.update, boot.slot, "{board}: the state is on CONFIG");
+    }
+}
+
+#[test]
 fn a_rockchip_board_has_script_state_and_every_device_tree() {
     let boot = files_of("rockpro64");
 

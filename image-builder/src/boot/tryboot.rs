@@ -49,6 +49,7 @@ boot_delay=0
             .into_iter()
             .chain([("autoboot.txt".to_owned(), AUTOBOOT.into())])
             .collect(),
+        update: slot.clone(),
         slot,
         empty_slot: Files::new(),
         raw: Vec::new(),

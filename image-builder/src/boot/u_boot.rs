@@ -27,6 +27,7 @@ pub(super) fn files(from: &Ingredients<'_>) -> Result<BootFiles, BootError> {
             .into_iter()
             .chain([("boot.scr".to_owned(), script)])
             .collect(),
+        update: slot.clone(),
         slot,
         empty_slot: Files::new(),
         raw: Vec::new(),

@@ -1,6 +1,5 @@
 //! `tasuki image`: what its commands share.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -8,7 +7,9 @@ use clap::{Args, Subcommand};
 
 use crate::workplace::Workplace;
 
-use super::{image_build, image_contents, image_diff, image_inspect, image_lock, image_verify};
+use super::{
+    Context, image_build, image_contents, image_diff, image_inspect, image_lock, image_verify,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -48,7 +49,7 @@ enum Command {
     Contents(image_contents::Arguments),
 }
 
-pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
+pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()> {
     let Arguments {
         source,
         archive,
@@ -57,12 +58,19 @@ pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         verbose,
         command,
     } = arguments;
+    // A bundle speaks for itself: no checkout is needed.
+    if let Command::Verify(verify) = &command
+        && let Some(bundle) = verify.bundle()?
+    {
+        return image_verify::bundle(&bundle, context);
+    }
     let workplace = Workplace::new(source, archive, verbose)?.with_locks(locks);
     let workplace = if offline {
         workplace.offline()
     } else {
         workplace
     };
+    let out = &mut *context.out;
     match command {
         Command::Build(build) => image_build::run(build, &workplace, out),
         Command::Verify(verify) => image_verify::run(&verify, &workplace, out),

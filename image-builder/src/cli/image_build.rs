@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     board: String,
     /// The version that the image says it is
     #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
-    image_version: String,
+    image_version: semver::Version,
     /// The folder to fill [default: tasuki-BOARD-VERSION]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -29,6 +29,7 @@ pub(super) fn run(arguments: Arguments, workplace: &Workplace, out: &mut dyn Wri
         image_version,
         out: folder,
     } = arguments;
+    let image_version = image_version.to_string();
     let folder = folder.unwrap_or_else(|| format!("tasuki-{board}-{image_version}").into());
     let built = build::build(workplace, &board, &image_version)?;
     let papers = Papers {
@@ -44,13 +45,17 @@ pub(super) fn run(arguments: Arguments, workplace: &Workplace, out: &mut dyn Wri
         "Wrote {} ({} MiB).\n\
          Image: sha256 {}\n\
          Root:  {}\n\
+         Update: {}\n\
          \n\
-         Next: tasuki card flash {} DEVICE --node NODE.node.toml",
+         Next: tasuki card flash {} DEVICE --node NODE.node.toml\n      \
+         tasuki deployment sign-update {}",
         release.image.display(),
         release.size >> 20,
         release.manifest.image,
         release.manifest.root_hash,
+        release.update.display(),
         release.image.display(),
+        release.update.display(),
     )?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod ca_roll;
 mod card;
 mod deployment_init;
+mod deployment_sign_update;
 mod entry;
 mod image;
 mod image_build;
@@ -92,6 +93,8 @@ enum Command {
 enum DeploymentCommand {
     /// Make a deployment: CA, registrar key, deployment key
     Init(deployment_init::Arguments),
+    /// Sign an update bundle, so that the deployment's boards take it
+    SignUpdate(deployment_sign_update::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,13 +177,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -
     let context = &mut context;
     match command {
         Command::Deployment(DeploymentCommand::Init(init)) => deployment_init::run(init, context),
+        Command::Deployment(DeploymentCommand::SignUpdate(sign)) => {
+            deployment_sign_update::run(sign, context)
+        }
         Command::Node(NodeCommand::Add(add)) => node_add::run(add, context),
         Command::Node(NodeCommand::Renew(renew)) => node_renew::run(renew, context),
         Command::Node(NodeCommand::Revoke(revoke)) => node_revoke::run(revoke, context),
         Command::Node(NodeCommand::List) => node_list::run(context),
         Command::Entry(entry) => entry::run(entry, context),
         Command::Ca(CaCommand::Roll(roll)) => ca_roll::run(roll, context),
-        Command::Image(image) => image::run(image, context.out),
+        Command::Image(image) => image::run(image, context),
         Command::Card(card) => card::run(card, context.out),
     }?;
     context.out.flush()?;

@@ -26,6 +26,8 @@ pub struct Record {
     pub entry_generation: u64,
     /// Of the newest node file, of whichever board.
     pub node_generation: u64,
+    /// Of the newest signed update.
+    pub update_generation: u64,
     /// What entry files say; empty: the boards' own addresses.
     pub entry_addresses: Vec<Address>,
     pub update: Option<UpdateAddress>,
@@ -109,6 +111,7 @@ impl Record {
              encrypted_keys = {}\n\
              entry_generation = {}\n\
              node_generation = {}\n\
+             update_generation = {}\n\
              entry_addresses = {}\n\
              {update}registrar = {}\n\
              deployment_key = {}\n\
@@ -117,6 +120,7 @@ impl Record {
             self.encrypted_keys,
             self.entry_generation,
             self.node_generation,
+            self.update_generation,
             list(&self.entry_addresses),
             quote(&self.registrar),
             quote(&self.deployment_key),
@@ -185,6 +189,8 @@ fn take(top: &mut Table<'_>) -> Option<Record> {
     let encrypted_keys = top.required("encrypted_keys");
     let entry_generation = top.required("entry_generation");
     let node_generation = top.required("node_generation");
+    // Deployments of the first versions have signed none.
+    let update_generation = top.optional("update_generation").unwrap_or(0);
     let entry_addresses = top.required("entry_addresses");
     let update = top.optional("update");
     let registrar = top.required("registrar");
@@ -199,6 +205,7 @@ fn take(top: &mut Table<'_>) -> Option<Record> {
         encrypted_keys: encrypted_keys?,
         entry_generation: entry_generation?,
         node_generation: node_generation?,
+        update_generation,
         entry_addresses: entry_addresses?,
         update,
         registrar: registrar?,
@@ -352,6 +359,7 @@ mod tests {
             encrypted_keys: true,
             entry_generation: 3,
             node_generation: 5,
+            update_generation: 7,
             entry_addresses: Vec::new(),
             update: Some("https://example.jp/tasuki".parse().expect("an address")),
             registrar: PublicKey([1; 32]),

@@ -142,7 +142,7 @@ impl Deployment {
         self.key(REGISTRAR_KEY, protection)
     }
 
-    /// The key that signs entry files.
+    /// The key that signs entry files and updates.
     pub fn deployment_key(&self, protection: &Protection) -> Result<PrivateKey, Error> {
         self.key(DEPLOYMENT_KEY, protection)
     }
@@ -227,6 +227,7 @@ fn fill(
         encrypted_keys: matches!(protection, Protection::Passphrase(_)),
         entry_generation: 0,
         node_generation: 0,
+        update_generation: 0,
         entry_addresses: Vec::new(),
         update: None,
         registrar: registrar.public_key(),

@@ -5,3 +5,4 @@ mod life;
 mod lone_board;
 mod secrets;
 mod shell;
+mod update;
