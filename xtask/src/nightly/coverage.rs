@@ -1,4 +1,4 @@
-//! How much of the product's files a fuzz target reaches with what it has found.
+//! How much of the product's files each fuzz target reaches with what has been found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,43 +7,60 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::Night;
-use crate::exec::Call;
+use super::{Night, Part, fuzz};
 
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 /// The compiler's own reader of its coverage maps: another version would not understand them.
 const COMPONENT: &str = "llvm-tools";
 
-/// Says for each file of ours how many percent of its regions `target` reaches. `coverage` is
-/// `cargo fuzz coverage` with the target's corpus.
-pub(super) fn report(
-    night: &Night<'_>,
-    package: &str,
-    target: &str,
-    coverage: Call<'_>,
-) -> Result<String> {
-    let tool = llvm_cov(night)?;
-    coverage.output(night.rest())?;
-    let triple = host(night)?;
-    let program = night.root.join(format!(
-        "target/{triple}/coverage/{triple}/release/{target}"
-    ));
-    let profile = night
-        .root
-        .join(package)
-        .join(format!("coverage/{target}/coverage.profdata"));
-    let summary = night
-        .shell
-        .call(tool)
-        .args(["export", "-summary-only", "-instr-profile"])
-        .args([profile, program])
-        .output(night.rest())?;
-    let files = percentages(&summary, night.root)?;
-    if files.is_empty() {
-        bail!("{target} reaches no file of ours");
+pub(super) struct Coverage;
+
+impl Part for Coverage {
+    fn name(&self) -> &'static str {
+        "coverage"
     }
-    Ok(format!("regions reached: {}", files.join(", ")))
+
+    fn what(&self) -> &'static str {
+        "how much of the decoders the fuzzers reach with what they have found"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        fuzz::INPUTS
+    }
+
+    fn prepare(&self, night: &Night<'_>) -> Result<Vec<String>> {
+        fuzz::targets(night)
+    }
+
+    /// Says for each file of ours how many percent of its regions the target reaches.
+    fn run(&self, night: &Night<'_>, unit: &str) -> Result<String> {
+        let (package, target) = fuzz::split(unit)?;
+        let tool = llvm_cov(night)?;
+        fuzz::cargo_fuzz(night, package, "coverage", "none")?
+            .arg(target)
+            .args(fuzz::corpora(night, package, target)?)
+            .output(night.rest())?;
+        let triple = host(night)?;
+        let program = night.root.join(format!(
+            "target/{triple}/coverage/{triple}/release/{target}"
+        ));
+        let profile = night
+            .root
+            .join(package)
+            .join(format!("coverage/{target}/coverage.profdata"));
+        let summary = night
+            .shell
+            .call(tool)
+            .args(["export", "-summary-only", "-instr-profile"])
+            .args([profile, program])
+            .output(night.rest())?;
+        let files = percentages(&summary, night.root)?;
+        if files.is_empty() {
+            bail!("{target} reaches no file of ours");
+        }
+        Ok(format!("regions reached: {}", files.join(", ")))
+    }
 }
 
 /// The compiler's `llvm-cov`, which rustup installs first if need be.

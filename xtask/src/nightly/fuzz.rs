@@ -1,15 +1,15 @@
 //! Made-up bytes for everything that takes bytes from strangers, under the address sanitizer.
 //!
-//! Each target of each fuzz package is a unit; all of them share the part's time equally. Another
-//! unit each says how much of our files the target reaches with what it has found.
+//! Each target of each fuzz package is a unit; all of them share the part's time equally. The part
+//! `coverage` says how much of our files each target reaches with what has been found.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Night, Part, coverage};
+use super::{Night, Part};
 use crate::cache::{self, Tool};
 use crate::exec::Call;
 use crate::report;
@@ -22,13 +22,13 @@ const CARGO_FUZZ: Tool = Tool {
 /// The fuzz targets' own packages; they are no members of the workspace.
 const PACKAGES: [&str; 2] = ["protocol/fuzz", "relay/fuzz"];
 
+/// What decides what a target finds.
+pub(super) const INPUTS: &[&str] = &["protocol/src", "protocol/fuzz", "relay/src", "relay/fuzz"];
+
 /// Targets that run side by side.
 const LANES: u32 = 2;
 
-/// What the name of a unit ends with that measures a target's coverage.
-const COVERAGE: &str = " coverage";
-
-/// What is kept of the part's time for building, once with the sanitizer and once for coverage.
+/// What is kept of the part's time for building with the sanitizer.
 const MARGIN: Duration = Duration::from_secs(900);
 
 pub(super) struct Fuzz;
@@ -43,7 +43,7 @@ impl Part for Fuzz {
     }
 
     fn inputs(&self) -> &'static [&'static str] {
-        &["protocol/src", "protocol/fuzz", "relay/src", "relay/fuzz"]
+        INPUTS
     }
 
     fn fills_time(&self) -> bool {
@@ -55,36 +55,20 @@ impl Part for Fuzz {
     }
 
     fn prepare(&self, night: &Night<'_>) -> Result<Vec<String>> {
-        let mut units = Vec::new();
         for package in PACKAGES {
             report::say(&format!("building {package}, under the address sanitizer"));
             cargo_fuzz(night, package, "build", "address")?.output(night.rest())?;
-            units.extend(units_of(package, &night.root.join(package))?);
         }
-        let coverage = units.iter().map(|unit| format!("{unit}{COVERAGE}"));
-        Ok(units.iter().cloned().chain(coverage).collect())
+        targets(night)
     }
 
     /// New inputs go to the cache, so that the committed corpus grows on purpose only.
     fn run(&self, night: &Night<'_>, unit: &str) -> Result<String> {
-        let coverage = unit.strip_suffix(COVERAGE);
-        let (package, target) = coverage
-            .unwrap_or(unit)
-            .rsplit_once('/')
-            .context("not a target")?;
-        let found = cache::folder(&format!("fuzz/{target}"))?;
-        let committed = night.root.join(package).join("corpus").join(target);
-        if coverage.is_some() {
-            let call = cargo_fuzz(night, package, "coverage", "none")?
-                .arg(target)
-                .args([found, committed]);
-            return coverage::report(night, package, target, call);
-        }
+        let (package, target) = split(unit)?;
         let seconds = share(night)?.as_secs();
         let run = cargo_fuzz(night, package, "run", "address")?
             .arg(target)
-            .arg(found)
-            .arg(committed)
+            .args(corpora(night, package, target)?)
             .args(["--", "-print_final_stats=1", "-verbosity=0"])
             .arg(format!("-max_total_time={seconds}"))
             .finish(night.rest())?;
@@ -100,18 +84,35 @@ impl Part for Fuzz {
     }
 }
 
+/// Every fuzz target, as `package/target`.
+pub(super) fn targets(night: &Night<'_>) -> Result<Vec<String>> {
+    let mut targets = Vec::new();
+    for package in PACKAGES {
+        targets.extend(targets_of(package, &night.root.join(package))?);
+    }
+    Ok(targets)
+}
+
+/// The package and the name of a target.
+pub(super) fn split(target: &str) -> Result<(&str, &str)> {
+    target.rsplit_once('/').context("not a target")
+}
+
+/// What a target begins with: what fuzzers here have found, and the committed corpus.
+pub(super) fn corpora(night: &Night<'_>, package: &str, target: &str) -> Result<[PathBuf; 2]> {
+    let found = cache::folder(&format!("fuzz/{target}"))?;
+    let committed = night.root.join(package).join("corpus").join(target);
+    Ok([found, committed])
+}
+
 /// How long each target runs.
 fn share(night: &Night<'_>) -> Result<Duration> {
-    let mut targets = 0;
-    for package in PACKAGES {
-        targets += units_of(package, &night.root.join(package))?.len();
-    }
-    let rounds = u32::try_from(targets)?.div_ceil(LANES);
+    let rounds = u32::try_from(targets(night)?.len())?.div_ceil(LANES);
     let margin = MARGIN.min(night.length / 4);
     Ok((night.length - margin) / rounds)
 }
 
-fn cargo_fuzz<'a>(
+pub(super) fn cargo_fuzz<'a>(
     night: &Night<'a>,
     package: &str,
     word: &str,
@@ -137,7 +138,7 @@ fn cargo_fuzz<'a>(
 }
 
 /// The fuzz targets of a package in `folder`, as `package/target`.
-fn units_of(package: &str, folder: &Path) -> Result<Vec<String>> {
+fn targets_of(package: &str, folder: &Path) -> Result<Vec<String>> {
     let manifest = folder.join("Cargo.toml");
     let text = fs::read_to_string(&manifest)
         .with_context(|| format!("cannot read {}", manifest.display()))?;
@@ -167,6 +168,6 @@ mod tests {
         let manifest = dir.path().join("Cargo.toml");
         fs::write(&manifest, "[[bin]]\nname = \"a\"\n[[bin]]\nname = \"b\"\n").unwrap();
 
-        assert_eq!(units_of("p", dir.path()).unwrap(), ["p/a", "p/b"]);
+        assert_eq!(targets_of("p", dir.path()).unwrap(), ["p/a", "p/b"]);
     }
 }

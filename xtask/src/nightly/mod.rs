@@ -24,8 +24,9 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 5] = [
+const PARTS: [&dyn Part; 6] = [
     &fuzz::Fuzz,
+    &coverage::Coverage,
     &simulation::Simulation,
     &hostile::HOSTILE,
     &hostile::LEAKS,
