@@ -158,6 +158,14 @@ impl Call {
         })
     }
 
+    /// For a program that is to stay, and is started and ended by the caller.
+    pub fn into_command(self) -> Command {
+        if self.verbose {
+            self.show();
+        }
+        self.command
+    }
+
     fn program(&self) -> String {
         let program = Path::new(self.command.get_program());
         let name = program.file_name().unwrap_or_default();

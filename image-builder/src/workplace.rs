@@ -17,6 +17,10 @@ use crate::progress::Progress;
 use crate::tools::Tools;
 
 const BOARDS: &str = "boards";
+/// What images are made with.
+pub const TOOLS_LOCK: &str = "tools.lock";
+/// What images are booted with on a workstation.
+pub const MACHINES_LOCK: &str = "machines.lock";
 
 /// A checkout, a cache, and how to tell what happens.
 pub struct Workplace {
@@ -105,7 +109,7 @@ impl Workplace {
 
     /// The lock of the tools.
     pub fn tools_lock(&self) -> Result<Lock> {
-        self.lock_file("tools.lock")
+        self.lock_file(TOOLS_LOCK)
     }
 
     /// A lock by its file's name.
@@ -134,8 +138,17 @@ impl Workplace {
 
     /// The programs that images are made with.
     pub fn tools(&self) -> Result<Tools> {
+        self.tools_of(TOOLS_LOCK)
+    }
+
+    /// QEMU and firmware for it.
+    pub fn machines(&self) -> Result<Tools> {
+        self.tools_of(MACHINES_LOCK)
+    }
+
+    fn tools_of(&self, lock: &str) -> Result<Tools> {
         let cache = self.cache("tools")?;
-        let (lock, store) = (self.tools_lock()?, self.store()?);
+        let (lock, store) = (self.lock_file(lock)?, self.store()?);
         Ok(Tools::open(
             self.shell,
             &lock,

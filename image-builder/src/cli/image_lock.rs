@@ -14,11 +14,10 @@ use crate::package::lock::{Lock, Locked, Part};
 use crate::package::resolve::{Offer, Resolver};
 use crate::package::review::{Reviewed, scripts};
 use crate::package::store::Store;
-use crate::workplace::Workplace;
+use crate::workplace::{MACHINES_LOCK, TOOLS_LOCK, Workplace};
 
 /// The tools run on workstations of this kind.
 const TOOLS: Architecture = Architecture::Amd64;
-const TOOLS_FILE: &str = "tools.lock";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -75,10 +74,10 @@ fn update(workplace: &Workplace, to: &Path, out: &mut dyn Write) -> Result<()> {
             out,
         )?;
         if architecture == TOOLS {
-            let offers = resolver.root(&list.tools)?;
-            write(
-                workplace, &store, &resolver, TOOLS, offers, to, TOOLS_FILE, out,
-            )?;
+            for (names, file) in [(&list.tools, TOOLS_LOCK), (&list.machines, MACHINES_LOCK)] {
+                let offers = resolver.root(names)?;
+                write(workplace, &store, &resolver, TOOLS, offers, to, file, out)?;
+            }
         }
     }
     Ok(())
@@ -208,8 +207,9 @@ fn check(workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
         let wanted = boot_packages(&boards, architecture);
         missing.extend(absent(&lock, list.root.iter().chain(&wanted), architecture));
     }
-    let tools = workplace.tools_lock()?;
-    missing.extend(absent(&tools, &list.tools, "tools"));
+    for (names, file) in [(&list.tools, TOOLS_LOCK), (&list.machines, MACHINES_LOCK)] {
+        missing.extend(absent(&workplace.lock_file(file)?, names, file));
+    }
     if !missing.is_empty() {
         bail!(
             "not locked: {}; run `tasuki image lock update`",

@@ -1,4 +1,4 @@
-//! `boards/packages.toml`: the packages that roots and tools are asked to have.
+//! `boards/packages.toml`: the packages that roots, tools and virtual machines are asked to have.
 
 use protocol::file::reader::{Problems, read};
 
@@ -7,6 +7,8 @@ use protocol::file::reader::{Problems, read};
 pub struct PackageList {
     pub root: Vec<String>,
     pub tools: Vec<String>,
+    /// What boots an image on a workstation; building one needs none of it.
+    pub machines: Vec<String>,
     /// Dependencies that the root works without, with the reason.
     pub left_out: Vec<LeftOut>,
 }
@@ -24,6 +26,7 @@ impl PackageList {
         read(source, |top| {
             let root = top.required("root");
             let tools = top.required("tools");
+            let machines = top.required("machines");
             let left_out = top.tables("left_out", |left_out| {
                 let names = left_out.required("names");
                 let reason = left_out.required("reason");
@@ -35,6 +38,7 @@ impl PackageList {
             Some(Self {
                 root: root?,
                 tools: tools?,
+                machines: machines?,
                 left_out,
             })
         })

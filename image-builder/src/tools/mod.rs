@@ -1,5 +1,6 @@
-//! The tools root: depmod, mkfs.erofs and mtools at locked versions, whatever the workstation has.
+//! A tools root: programs at locked versions, whatever the workstation has.
 //!
+//! One has depmod, mkfs.erofs and mtools, which make images; another QEMU, which boots them.
 //! A plain folder in the cache, named by the hash of what is in it. Its programs are started by its
 //! own dynamic loader, so that nobody has to be root and no kernel feature is needed.
 
@@ -19,6 +20,12 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 /// Where programs may lie.
 const PROGRAMS: [&str; 2] = ["usr/bin", "usr/sbin"];
+/// What of `usr/share` a program reads: QEMU's own files, and UEFI firmware.
+const SHARED: [&str; 3] = [
+    "usr/share/qemu/",
+    "usr/share/OVMF/OVMF_",
+    "usr/share/AAVMF/AAVMF_",
+];
 
 /// Why there are no tools.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +40,7 @@ pub enum ToolsError {
     File { path: PathBuf, source: io::Error },
 }
 
-/// Programs that an image is made with.
+/// Programs by name, and files that belong to them.
 #[derive(Debug, Clone)]
 pub struct Tools {
     shell: Shell,
@@ -74,6 +81,11 @@ impl Tools {
             // mtools converts file names with them.
             .env("GCONV_PATH", libraries.join("gconv"))
     }
+
+    /// Where a file of the packages lies, by its path without the leading slash.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
 }
 
 fn unpack(
@@ -88,7 +100,10 @@ fn unpack(
     let _step = progress.step("unpacking the tools", 0);
     let mut tree = Tree::new(lock.time);
     for package in packages {
-        let wanted = |path: &str| path.starts_with("usr/") && !path.starts_with("usr/share/");
+        let shared = |path: &str| SHARED.iter().any(|folder| path.starts_with(folder));
+        let wanted = |path: &str| {
+            path.starts_with("usr/") && (!path.starts_with("usr/share/") || shared(path))
+        };
         let deb = Deb::read(&store.read(package)?, wanted);
         let deb = deb.map_err(|source| ToolsError::Package {
             package: package.name.clone(),
