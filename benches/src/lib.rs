@@ -1,5 +1,22 @@
-//! Micro-benchmarks of the relay's hot paths: `cargo bench -p tasuki-bench`.
+//! The load program: loads a relay, measures it beside its peers, and says whether it holds.
 //!
-//! `micro/protocol.rs` times decoding and signatures, `micro/session.rs` the data plane's
-//! decisions without the kernel. They are for looking at, on a quiet machine; nothing is
-//! gated on wall-clock time.
+//! `docs/BENCHMARKS.md` says what is measured and why it can be trusted.
+//! [`scenario`] is what to do, [`load`] does it, [`subject`] is what it is done to, [`sample`]
+//! watches, [`round`] puts them together, [`report`] keeps what was seen, [`verdict`] judges it,
+//! and [`cost`] makes money of it. Micro-benchmarks of the relay's hot paths lie in `micro`:
+//! `cargo bench -p tasuki-bench`.
+
+pub mod cli;
+pub mod cost;
+mod exec;
+pub mod load;
+mod number;
+mod progress;
+pub mod report;
+mod round;
+mod sample;
+pub mod scenario;
+pub mod statistics;
+pub mod subject;
+mod sys;
+pub mod verdict;

@@ -1,0 +1,121 @@
+//! The command line: one file a command, and what they share.
+
+mod cost;
+mod soak;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::load::Placement;
+use crate::verdict::{Outcome, Verdict};
+
+/// EX_USAGE of sysexits.h.
+const EXIT_USAGE: u8 = 64;
+const EXIT_FAIL: u8 = 1;
+const EXIT_VOID: u8 = 3;
+
+/// Load threads at most: one for each CPU of a large machine.
+const THREADS_MAX: u64 = 64;
+
+/// Loads a relay, measures it, and says whether it holds.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tasuki-bench",
+    version,
+    after_help = "Exit status: 0 pass, 1 fail or error, 3 void (the load side was too slow to \
+        tell), 64 wrong arguments.\ndocs/BENCHMARKS.md says what is measured and how."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Carry many sessions for a long time, verify every byte, and judge
+    Soak(soak::Arguments),
+    /// Yen per user per month, from a soak that passed
+    Cost(cost::Arguments),
+}
+
+/// Where both sides run.
+#[derive(Debug, Args)]
+struct Where {
+    /// CPUs of the relay, as "0" or "0,1"; without it, all
+    #[arg(long, value_name = "CPUS", value_delimiter = ',')]
+    relay_cpus: Vec<usize>,
+    /// CPUs of the load side
+    #[arg(long, value_name = "CPUS", value_delimiter = ',')]
+    load_cpus: Vec<usize>,
+    /// Threads that carry the load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
+    load_threads: u64,
+    /// Folder of tasuki-relay and tasuki [default: where this program is]
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
+}
+
+impl Where {
+    fn placement(&self) -> Result<Placement> {
+        Ok(Placement {
+            cpus: self.load_cpus.clone(),
+            threads: usize::try_from(self.load_threads)?,
+        })
+    }
+
+    fn programs(&self) -> Result<PathBuf> {
+        if let Some(programs) = &self.programs {
+            return Ok(programs.clone());
+        }
+        let here = std::env::current_exe().context("where this program is")?;
+        let folder = here.parent().context("this program lies nowhere")?;
+        Ok(folder.to_owned())
+    }
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    match run(std::env::args_os(), &mut io::stdout().lock()) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(io::stderr(), "tasuki-bench: {error:#}");
+            ExitCode::from(EXIT_FAIL)
+        }
+    }
+}
+
+/// Runs one command; `out` gets its results.
+fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Result<ExitCode> {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            error.print()?;
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            return Ok(ExitCode::from(code));
+        }
+    };
+    match arguments.command {
+        Command::Soak(soak) => soak::run(&soak, out),
+        Command::Cost(cost) => cost::run(&cost, out),
+    }
+}
+
+/// Says the verdict, and makes an exit status of it.
+fn conclude(verdict: &Verdict, out: &mut dyn Write) -> Result<ExitCode> {
+    for reason in &verdict.reasons {
+        writeln!(out, "  {reason}")?;
+    }
+    let (word, code) = match verdict.outcome {
+        Outcome::Pass => ("PASS", 0),
+        Outcome::Fail => ("FAIL", EXIT_FAIL),
+        Outcome::Void => ("VOID", EXIT_VOID),
+    };
+    writeln!(out, "verdict: {word}")?;
+    Ok(ExitCode::from(code))
+}

@@ -1,0 +1,112 @@
+//! `tasuki-bench soak`: many sessions, every byte verified, a verdict.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Where, conclude};
+use crate::exec::Interrupt;
+use crate::report::{FORMAT, Origin, Report};
+use crate::round;
+use crate::scenario::Scenario;
+use crate::subject::{RelayOptions, Subject};
+use crate::verdict;
+
+/// The ceiling needs no longer time than this.
+const CEILING_S: f64 = 10.0;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        tasuki-bench soak --relay-cpus 0 --load-cpus 1 --out soak.json\n  \
+        tasuki-bench soak --sessions 100 --duration 30\n  \
+        tasuki-bench soak --entry tasuki-entry.toml --duration 3600")]
+pub(super) struct Arguments {
+    /// What load to make [default: telework, 2,000 sessions]
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Sessions at a time, instead of the scenario's
+    #[arg(long, value_name = "N")]
+    sessions: Option<u32>,
+    /// Seconds that are measured, instead of the scenario's
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Where all randomness comes from, instead of the scenario's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Load the boards of this deployment instead of a relay on this machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["relay_cpus", "workers", "programs"])]
+    entry: Option<PathBuf>,
+    /// Threads of the relay's data plane
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
+    #[command(flatten)]
+    place: Where,
+    /// Write the report there, as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn scenario(&self) -> Result<Scenario> {
+        let mut scenario = match &self.scenario {
+            Some(path) => Scenario::read(path)?,
+            None => Scenario::telework()?,
+        };
+        scenario.sessions = self.sessions.unwrap_or(scenario.sessions);
+        scenario.duration_s = self.duration.unwrap_or(scenario.duration_s);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    fn subject(&self, scenario: &Scenario, stop: &Interrupt) -> Result<Subject> {
+        if let Some(entry) = &self.entry {
+            return Subject::board(entry);
+        }
+        let options = RelayOptions {
+            programs: self.place.programs()?,
+            cpus: self.place.relay_cpus.clone(),
+            workers: self.workers,
+            sessions: scenario.sessions,
+        };
+        Subject::relay(&options, stop)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode> {
+    let stop = Interrupt::listen()?;
+    let scenario = arguments.scenario()?;
+    let placement = arguments.place.placement()?;
+    let origin = Origin::here();
+    writeln!(out, "seed {}", scenario.seed)?;
+
+    let ceiling = Scenario {
+        duration_s: scenario.duration_s.min(CEILING_S),
+        ..scenario.clone()
+    };
+    let ceiling = round::run(&ceiling, Subject::direct()?, &placement, &stop)?;
+    writeln!(out, "{}", round::summary(&ceiling))?;
+    let subject = arguments.subject(&scenario, &stop)?;
+    let round = round::run(&scenario, subject, &placement, &stop)?;
+    writeln!(out, "{}", round::summary(&round))?;
+    for fault in &round.faults.told {
+        writeln!(out, "  {fault}")?;
+    }
+
+    let verdict = verdict::soak(&round, &scenario.allow);
+    let report = Report {
+        format: FORMAT,
+        origin,
+        scenario,
+        rounds: vec![ceiling, round],
+        verdict,
+    };
+    if let Some(path) = &arguments.out {
+        report.write(path)?;
+        writeln!(out, "report: {}", path.display())?;
+    }
+    conclude(&report.verdict, out)
+}

@@ -1,0 +1,218 @@
+//! Starting other programs: the only place in this crate that does.
+//!
+//! Each one leads a session of processes of its own (`setsid`): so it has the scheduler's weight to
+//! itself where autogroups are on, its children are found by it, and all of them end with it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::sys::{self, Group};
+
+/// How long a program may take to serve, or to end when it is told to.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+const POLL: Duration = Duration::from_millis(20);
+
+/// Lines of a failed program's log that an error quotes.
+const COMPLAINT_LINES: usize = 15;
+
+/// Remembers that somebody asked this program to stop; who waits looks at it, and what was started
+/// ends on the way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let raised = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&raised))
+                .context("cannot watch for Ctrl-C")?;
+        }
+        Ok(Self(raised))
+    }
+
+    /// # Errors
+    /// Somebody pressed Ctrl-C.
+    pub(crate) fn go_on(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.0.load(Ordering::Relaxed), "stopped by a signal");
+        Ok(())
+    }
+
+    /// Sleeps, and wakes up early when somebody presses Ctrl-C.
+    pub(crate) fn sleep(&self, time: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + time;
+        loop {
+            self.go_on()?;
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(rest.min(POLL));
+        }
+    }
+}
+
+/// A program that runs; it and its children end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it on these CPUs; what it prints goes to `log`.
+    pub(crate) fn start<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: &[A],
+        log: &Path,
+        cpus: &[usize],
+    ) -> anyhow::Result<Self> {
+        let name = name_of(program);
+        let output =
+            File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let pinned = sys::pin(cpus).with_context(|| format!("there are no CPUs {cpus:?}"))?;
+        let child = Command::new("setsid")
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        drop(pinned);
+        let log = log.to_owned();
+        Ok(Self { name, child, log })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it takes connections there.
+    pub(crate) fn wait_for(&mut self, address: SocketAddr, stop: &Interrupt) -> anyhow::Result<()> {
+        let until = Instant::now() + START_LIMIT;
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended with {status}\n{}", self.name, self.complaint());
+            }
+            if Instant::now() > until {
+                bail!(
+                    "{} does not serve {address}\n{}",
+                    self.name,
+                    self.complaint()
+                );
+            }
+            stop.sleep(POLL)?;
+        }
+        Ok(())
+    }
+
+    /// The end of what it has printed.
+    fn complaint(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let from = lines.len().saturating_sub(COMPLAINT_LINES);
+        lines.get(from..).unwrap_or_default().join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let Some(group) = Group::led_by(self.child.id()) else {
+            return;
+        };
+        group.terminate();
+        let until = Instant::now() + END_LIMIT;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(POLL);
+        }
+        // Children that outlived it, or all of them.
+        group.kill();
+        // It is gone, or was just killed.
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end, and gives what it printed.
+pub(crate) fn output<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> anyhow::Result<String> {
+    let name = name_of(program);
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {name}"))?;
+    if !output.status.success() {
+        bail!(
+            "{name}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn name_of(program: &Path) -> String {
+    let name = program.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, folder: &Path) -> Program {
+        let log = folder.join("log");
+        Program::start(Path::new("/bin/sh"), &["-c", script], &log, &[]).unwrap()
+    }
+
+    #[test]
+    fn a_program_and_its_children_end_with_their_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = sh("sleep 1000 & echo $!; wait", folder.path());
+        let log = folder.path().join("log");
+        let until = Instant::now() + START_LIMIT;
+        let child = loop {
+            let text = std::fs::read_to_string(&log).unwrap();
+            if let Ok(child) = text.trim().parse::<u32>() {
+                break child;
+            }
+            assert!(Instant::now() < until);
+            std::thread::sleep(POLL);
+        };
+        drop(program);
+
+        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_serve_is_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut program = sh("echo no such thing >&2; exit 3", folder.path());
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        let stop = Interrupt::listen().unwrap();
+        let error = program.wait_for(nowhere, &stop).unwrap_err().to_string();
+
+        assert!(error.contains("exit status: 3"), "{error}");
+        assert!(error.contains("no such thing"), "{error}");
+    }
+
+    #[test]
+    fn a_failure_quotes_what_the_program_said() {
+        let failing = output(Path::new("/bin/sh"), &["-c", "echo why >&2; exit 1"]);
+
+        assert!(failing.unwrap_err().to_string().contains("why"));
+        assert_eq!(output(Path::new("/bin/echo"), &["yes"]).unwrap(), "yes\n");
+    }
+}

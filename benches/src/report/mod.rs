@@ -1,0 +1,211 @@
+//! What a run has seen; written as JSON, and judged by [`crate::verdict`].
+//!
+//! Field names are an interface: scripts read them, and old reports can be judged again.
+
+mod latency;
+mod origin;
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+pub use latency::{Latency, Recorder};
+
+use crate::number::float;
+use crate::scenario::Scenario;
+use crate::verdict::Verdict;
+
+/// Rises when a field changes its meaning.
+pub const FORMAT: u32 = 1;
+
+/// Faults that are told in words; the rest is only counted.
+pub const FAULTS_TOLD: usize = 20;
+
+/// One run of the load program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub format: u32,
+    pub origin: Origin,
+    pub scenario: Scenario,
+    pub rounds: Vec<Round>,
+    pub verdict: Verdict,
+}
+
+/// What ran, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Version of the load program.
+    pub version: String,
+    /// Commit that it was run in, if any.
+    pub commit: Option<String>,
+    pub command: Vec<String>,
+    /// Seconds since 1970.
+    pub started: u64,
+    pub kernel: String,
+    pub processor: String,
+    pub processors: usize,
+    pub memory_bytes: u64,
+    /// Whether each session of processes gets the same weight, whatever its niceness.
+    pub autogroup: bool,
+    /// Of the last minute, before the run.
+    pub load_average: f64,
+}
+
+/// The load against one relay, once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    pub subject: String,
+    /// What it was started with.
+    pub settings: String,
+    /// Set up at the beginning of the measured time.
+    pub sessions: u64,
+    pub measured_s: f64,
+    /// Meant to be sent in the measured time, and arrived.
+    pub messages: u64,
+    pub bytes: u64,
+    /// From the time at which a message was meant to be sent to its arrival.
+    pub latency: Latency,
+    /// From that time to the moment when the load side sent it.
+    pub lag: Latency,
+    /// Share of the measured time that the busiest load thread was running.
+    pub load_busy: f64,
+    /// CPU time of the subject; none where there is none, or it is out of reach.
+    pub cpu: Option<Cpu>,
+    pub samples: Vec<Sample>,
+    pub ends: Ends,
+    pub faults: Faults,
+}
+
+/// CPU time, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cpu {
+    pub user_s: f64,
+    pub system_s: f64,
+}
+
+/// A subject's processes at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Since the beginning of the measured time.
+    pub at_s: f64,
+    /// Proportional set size: memory in user space, shared pages by their share.
+    pub memory_bytes: u64,
+    pub descriptors: u64,
+    pub threads: u64,
+    pub context_switches: u64,
+    /// Kernel memory of all TCP sockets of this machine, the load side's among them.
+    pub tcp_memory_bytes: u64,
+    pub cpu: Cpu,
+}
+
+/// Sessions that ended as they were meant to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// Both directions at once.
+    pub closed: u64,
+    /// The client's direction first.
+    pub half_closed: u64,
+    pub aborted: u64,
+    /// Pauses of stalled readers.
+    pub stalls: u64,
+}
+
+/// What must not happen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faults {
+    /// Streams in which bytes came that belong further on: some are lost or overtaken.
+    pub lost: u64,
+    /// Streams in which bytes came that had come before.
+    pub repeated: u64,
+    /// Streams in which bytes came that nobody sent there.
+    pub foreign: u64,
+    /// Sessions that ended before they were meant to, or that never did.
+    pub cut: u64,
+    /// Sessions that could not be set up.
+    pub setup: u64,
+    /// The first of them in words.
+    pub told: Vec<String>,
+}
+
+impl Report {
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        std::fs::write(path, text + "\n")
+            .with_context(|| format!("cannot write the report to {}", path.display()))
+    }
+
+    /// # Errors
+    /// There is no such file, or it is no report of this format.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let report: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is no report of this program", path.display()))?;
+        anyhow::ensure!(
+            report.format == FORMAT,
+            "{} has format {}, this program knows {FORMAT}",
+            path.display(),
+            report.format
+        );
+        Ok(report)
+    }
+}
+
+impl Round {
+    /// The subject's CPU time for each message, in microseconds.
+    pub fn cpu_us_per_message(&self) -> Option<f64> {
+        let cpu = self.cpu?;
+        (self.messages > 0).then(|| 1e6 * cpu.total_s() / float(self.messages))
+    }
+}
+
+impl Cpu {
+    pub fn total_s(self) -> f64 {
+        self.user_s + self.system_s
+    }
+
+    /// What was used since an earlier reading.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            user_s: self.user_s - earlier.user_s,
+            system_s: self.system_s - earlier.system_s,
+        }
+    }
+}
+
+impl Ends {
+    pub fn add(&mut self, other: Self) {
+        self.closed += other.closed;
+        self.half_closed += other.half_closed;
+        self.aborted += other.aborted;
+        self.stalls += other.stalls;
+    }
+}
+
+impl Faults {
+    pub fn total(&self) -> u64 {
+        self.lost + self.repeated + self.foreign + self.cut + self.setup
+    }
+
+    /// Keeps what a fault was, while there is room.
+    pub fn tell(&mut self, fault: impl Into<String>) {
+        if self.told.len() < FAULTS_TOLD {
+            self.told.push(fault.into());
+        }
+    }
+
+    pub fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.repeated += other.repeated;
+        self.foreign += other.foreign;
+        self.cut += other.cut;
+        self.setup += other.setup;
+        for fault in other.told {
+            self.tell(fault);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Looks at a subject's processes: CPU time, memory, descriptors, threads, context switches.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use procfs::process::{Process, all_processes};
+
+use crate::number::float;
+use crate::report::{Cpu, Sample};
+
+const PAGE: u64 = 4_096;
+
+/// A subject: the program that was started, and all processes of its session.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    leader: i32,
+    ticks_a_second: f64,
+    /// CPU time by process; what a process has used stays used when it ends.
+    used: BTreeMap<i32, Cpu>,
+}
+
+impl Watch {
+    pub(crate) fn new(leader: u32) -> anyhow::Result<Self> {
+        Ok(Self {
+            leader: i32::try_from(leader)?,
+            ticks_a_second: float(procfs::ticks_per_second()),
+            used: BTreeMap::new(),
+        })
+    }
+
+    /// How the subject stands now.
+    pub(crate) fn look(&mut self, at_s: f64) -> anyhow::Result<Sample> {
+        let mut sample = Sample {
+            at_s,
+            memory_bytes: 0,
+            descriptors: 0,
+            threads: 0,
+            context_switches: 0,
+            tcp_memory_bytes: tcp_memory()?,
+            cpu: Cpu {
+                user_s: 0.0,
+                system_s: 0.0,
+            },
+        };
+        let mut found = 0;
+        for process in all_processes().context("cannot read /proc")?.flatten() {
+            // One that ends while we look has ended.
+            if self.add(&process, &mut sample).unwrap_or_default() {
+                found += 1;
+            }
+        }
+        anyhow::ensure!(found > 0, "the subject has ended");
+        for used in self.used.values() {
+            sample.cpu.user_s += used.user_s;
+            sample.cpu.system_s += used.system_s;
+        }
+        Ok(sample)
+    }
+
+    /// Adds a process if it is one of the subject's.
+    fn add(&mut self, process: &Process, sample: &mut Sample) -> anyhow::Result<bool> {
+        let stat = process.stat()?;
+        if stat.session != self.leader || matches!(stat.state, 'Z' | 'X') {
+            return Ok(false);
+        }
+        let seconds = |ticks| float(ticks) / self.ticks_a_second;
+        let used = Cpu {
+            user_s: seconds(stat.utime),
+            system_s: seconds(stat.stime),
+        };
+        self.used.insert(stat.pid, used);
+        sample.threads += u64::try_from(stat.num_threads)?;
+        let memory = process.smaps_rollup()?.memory_map_rollup;
+        let maps = memory.iter().map(|map| map.extension.map.get("Pss"));
+        sample.memory_bytes += maps.flatten().sum::<u64>();
+        sample.descriptors += u64::try_from(process.fd_count()?)?;
+        for task in process.tasks()?.flatten() {
+            let status = task.status()?;
+            let switches = [
+                status.voluntary_ctxt_switches,
+                status.nonvoluntary_ctxt_switches,
+            ];
+            sample.context_switches += switches.into_iter().flatten().sum::<u64>();
+        }
+        Ok(true)
+    }
+}
+
+/// Memory of all TCP sockets of this network namespace (`/proc/net/sockstat`, in pages).
+fn tcp_memory() -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string("/proc/net/sockstat")?;
+    pages(&text)
+        .map(|pages| pages * PAGE)
+        .context("/proc/net/sockstat has no TCP memory")
+}
+
+fn pages(sockstat: &str) -> Option<u64> {
+    let line = sockstat
+        .lines()
+        .find_map(|line| line.strip_prefix("TCP: "))?;
+    let mut words = line.split(' ').skip_while(|word| *word != "mem");
+    words.nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Program;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn tcp_memory_is_read_off_the_kernels_line() {
+        let text = "sockets: used 290\nTCP: inuse 9 orphan 0 tw 1 alloc 11 mem 3\nUDP: mem 7\n";
+
+        assert_eq!(pages(text), Some(3));
+        assert_eq!(pages("UDP: mem 7\n"), None);
+        tcp_memory().unwrap();
+    }
+
+    #[test]
+    fn a_program_is_seen_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let busy = "sleep 1000 & while :; do :; done";
+        let program = Program::start(Path::new("/bin/sh"), &["-c", busy], &log, &[]).unwrap();
+        let mut watch = Watch::new(program.id()).unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        let sample = loop {
+            let sample = watch.look(1.0).unwrap_or_else(|_| panic!("it runs"));
+            if sample.threads == 2 && sample.cpu.total_s() > 0.05 {
+                break sample;
+            }
+            assert!(Instant::now() < until, "{sample:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+
+        assert!(sample.memory_bytes > 100_000, "{sample:?}");
+        assert!(sample.descriptors >= 6, "{sample:?}");
+        assert!(sample.context_switches > 0, "{sample:?}");
+        drop(program);
+        assert!(watch.look(2.0).is_err());
+    }
+}

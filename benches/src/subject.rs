@@ -1,0 +1,191 @@
+//! What a load is put on: our relay, a board across the network, or nothing at all.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use protocol::file::entry::Entry;
+use tempfile::TempDir;
+
+use crate::exec::{self, Interrupt, Program};
+use crate::load::Way;
+
+/// Sessions beside those of the scenario: a new one may come before its predecessor has gone.
+const SESSIONS_SPARE: u32 = 64;
+
+/// Sessions that the relay's own memory budget is for; more of them need more.
+const SESSIONS_A_BUDGET: u32 = 2_000;
+const BUDGET_MIB: u32 = 128;
+
+/// A relay, ready to be loaded.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    /// What it was started with.
+    pub(crate) settings: String,
+    pub(crate) way: Way,
+    /// None when there is none, or when it is out of reach. Before the folder with its log.
+    pub(crate) program: Option<Program>,
+    pub(crate) folder: Option<TempDir>,
+}
+
+/// How our relay is started.
+#[derive(Debug, Clone)]
+pub struct RelayOptions {
+    /// Folder with `tasuki-relay` and `tasuki`, the operator's tool.
+    pub programs: PathBuf,
+    /// CPUs that it runs on; all without any.
+    pub cpus: Vec<usize>,
+    /// Threads of its data plane.
+    pub workers: usize,
+    pub sessions: u32,
+}
+
+impl Subject {
+    /// Nothing between the two ends: the ceiling of what the load side can measure.
+    pub(crate) fn direct() -> anyhow::Result<Self> {
+        let back = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Ok(Self {
+            name: "direct".to_owned(),
+            settings: "no relay between".to_owned(),
+            way: Way::Forwarded {
+                front: back.local_addr()?,
+                back,
+            },
+            program: None,
+            folder: None,
+        })
+    }
+
+    /// Boards of somebody's deployment.
+    pub(crate) fn board(entry_file: &Path) -> anyhow::Result<Self> {
+        let entry = read_entry(entry_file)?;
+        Ok(Self {
+            name: "board".to_owned(),
+            settings: format!(
+                "deployment {}, at {}",
+                entry.name,
+                entry.addresses.join(", ")
+            ),
+            way: Way::Tasuki(Box::new(entry)),
+            program: None,
+            folder: None,
+        })
+    }
+
+    /// Our relay in a deployment of its own, made by the operator's tool.
+    pub(crate) fn relay(options: &RelayOptions, stop: &Interrupt) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tasuki-bench").tempdir()?;
+        let place = folder.path();
+        let address = free_address()?;
+        let operate = |words: &[&str]| {
+            let tool = find(&options.programs, "tasuki")?;
+            let deployment = place.join("deployment").display().to_string();
+            let words: Vec<&str> = ["--deployment", &deployment]
+                .iter()
+                .chain(words)
+                .copied()
+                .collect();
+            exec::output(&tool, &words)
+        };
+        let dialled = address.to_string();
+        let (node, entry) = (place.join("node.toml"), place.join("entry.toml"));
+        operate(&["deployment", "init", "--name", "bench", "--no-passphrase"])?;
+        let out = node.display().to_string();
+        operate(&[
+            "node",
+            "add",
+            "bench",
+            "--lone",
+            "--address",
+            &dialled,
+            "--out",
+            &out,
+        ])?;
+        operate(&["entry", "--out", &entry.display().to_string()])?;
+        let settings = relay_toml(address, options, is_roots(place)?);
+        let config = place.join("relay.toml");
+        fs::write(&config, &settings)?;
+        hand_over(place)?;
+        let mut program = Program::start(
+            &find(&options.programs, "tasuki-relay")?,
+            &["run".as_ref(), "--config".as_ref(), config.as_os_str()],
+            &place.join("relay.log"),
+            &options.cpus,
+        )?;
+        program.wait_for(address, stop)?;
+        Ok(Self {
+            name: "tasuki".to_owned(),
+            settings,
+            way: Way::Tasuki(Box::new(read_entry(&entry)?)),
+            program: Some(program),
+            folder: Some(folder),
+        })
+    }
+}
+
+/// Paths are relative to the file. The load comes from one address and enrols thousands of hosts,
+/// which no real one does; all other limits are the relay's own.
+fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> String {
+    let sessions = options.sessions.saturating_add(SESSIONS_SPARE);
+    let budget = BUDGET_MIB * options.sessions.div_ceil(SESSIONS_A_BUDGET).max(1);
+    let user = if as_root { "user = \"nobody\"\n" } else { "" };
+    format!(
+        "{user}node_file = \"node.toml\"\n\
+         listen = [\"{address}\"]\n\
+         state_dir = \"state\"\n\
+         control_socket = \"run/control.sock\"\n\
+         metrics_listen = \"127.0.0.1:0\"\n\
+         workers = {}\n\
+         \n\
+         [limits]\n\
+         sessions = {sessions}\n\
+         memory_budget = \"{budget}M\"\n\
+         claims_per_range = 65536\n",
+        options.workers
+    )
+}
+
+/// Whether this folder belongs to root: a relay that root starts is told whom to become.
+fn is_roots(folder: &Path) -> anyhow::Result<bool> {
+    Ok(fs::metadata(folder)?.uid() == 0)
+}
+
+/// Gives the relay's files to the user whom it becomes, as an operator does once.
+fn hand_over(folder: &Path) -> anyhow::Result<()> {
+    for name in ["state", "run"] {
+        fs::create_dir(folder.join(name))?;
+    }
+    if is_roots(folder)? {
+        let mut words = vec!["-R".into(), "nobody:".into()];
+        words.extend(["state", "run", "node.toml"].map(|name| folder.join(name)));
+        exec::output(Path::new("chown"), &words)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+fn read_entry(path: &Path) -> anyhow::Result<Entry> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the entry file {}", path.display()))?;
+    Entry::parse(&text).map_err(|problems| anyhow!("{}: {problems}", path.display()))
+}
+
+/// A program of ours.
+fn find(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let path = folder.join(name);
+    anyhow::ensure!(
+        path.is_file(),
+        "{} is not there; build it (cargo build --release -p relay -p image-builder --bins), or say \
+         --programs FOLDER",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// An address on loopback where nobody listens now.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
