@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod package;
 pub mod programs;
 pub mod progress;
+pub mod proof;
 pub mod release;
 pub mod root;
 pub mod sbom;

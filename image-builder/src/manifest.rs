@@ -75,8 +75,22 @@ pub struct Manifest {
     pub root_hash: String,
     /// SHA-256 of the whole disk image.
     pub image: String,
+    /// SHA-256 of `sbom.json`.
+    pub sbom: String,
     pub inputs: Value,
     pub disk: Value,
+}
+
+/// Something with a place on the disk, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// A partition's label, or the path of a file of the boot package.
+    pub name: String,
+    pub partition: bool,
+    pub offset: u64,
+    pub length: u64,
+    /// Length and SHA-256 of what lies at its beginning.
+    pub content: Option<(u64, String)>,
 }
 
 /// The text is no manifest.
@@ -96,6 +110,7 @@ impl Manifest {
         version: &str,
         root_hash: Hash,
         image: Hash,
+        sbom: Hash,
         inputs: &Inputs,
         plan: &Plan,
     ) -> Self {
@@ -104,6 +119,7 @@ impl Manifest {
             version: version.to_owned(),
             root_hash: root_hash.to_string(),
             image: image.to_string(),
+            sbom: sbom.to_string(),
             inputs: inputs.to_json(),
             disk: plan.to_json(),
         }
@@ -116,6 +132,7 @@ impl Manifest {
             "version": self.version,
             "root_hash": self.root_hash,
             "image": { "sha256": self.image },
+            "sbom": { "sha256": self.sbom },
             "disk": self.disk,
             "inputs": self.inputs,
         });
@@ -138,9 +155,21 @@ impl Manifest {
             version: string("/version", "version")?,
             root_hash: string("/root_hash", "root_hash")?,
             image: string("/image/sha256", "image.sha256")?,
+            sbom: string("/sbom/sha256", "sbom.sha256")?,
             inputs: value.get("inputs").cloned().unwrap_or_default(),
             disk: value.get("disk").cloned().unwrap_or_default(),
         })
+    }
+
+    /// Everything with a place on the disk; what the manifest leaves out is empty here.
+    pub fn parts(&self) -> Vec<Part> {
+        let list = |key: &str| self.disk.get(key).and_then(Value::as_array);
+        let partitions = list("partitions").into_iter().flatten();
+        let raw = list("raw").into_iter().flatten();
+        partitions
+            .map(|value| part(value, true))
+            .chain(raw.map(|value| part(value, false)))
+            .collect()
     }
 
     /// Where two manifests differ, inputs first; empty if they are the same.
@@ -152,8 +181,8 @@ impl Manifest {
         );
         found.extend(differences(
             "part",
-            &named_parts(&self.disk),
-            &named_parts(&other.disk),
+            &named_parts(self.parts()),
+            &named_parts(other.parts()),
         ));
         if found.is_empty() && self.image != other.image {
             found.push(Difference {
@@ -222,28 +251,37 @@ fn named_inputs(inputs: &Value) -> Named {
         .collect()
 }
 
-/// Everything with a place on the disk; identifiers follow from the inputs and are left out.
-fn named_parts(disk: &Value) -> Named {
-    let list = |key: &str| {
-        disk.get(key)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    let place = |value: &Value| {
-        let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
-        let content = value.get("content").map(|content| text(content, "sha256"));
+/// Identifiers follow from the inputs and are left out.
+fn named_parts(parts: Vec<Part>) -> Named {
+    let place = |part: &Part| {
+        let sha256 = part.content.as_ref().map(|(_, sha256)| sha256.as_str());
         format!(
             "at {} length {} sha256 {}",
-            number("offset"),
-            number("length"),
-            content.unwrap_or_default()
+            part.offset,
+            part.length,
+            sha256.unwrap_or_default()
         )
     };
-    list("partitions")
-        .map(|partition| (text(partition, "label").to_owned(), place(partition)))
-        .chain(list("raw").map(|raw| (text(raw, "name").to_owned(), place(raw))))
+    let named = parts.into_iter();
+    named
+        .map(|part| (part.name.clone(), place(&part)))
         .collect()
+}
+
+fn part(value: &Value, partition: bool) -> Part {
+    let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let content = value.get("content").filter(|content| !content.is_null());
+    let content = content.map(|content| {
+        let sha256 = text(content, "sha256").to_owned();
+        (number(content, "length"), sha256)
+    });
+    Part {
+        name: text(value, if partition { "label" } else { "name" }).to_owned(),
+        partition,
+        offset: number(value, "offset"),
+        length: number(value, "length"),
+        content,
+    }
 }
 
 #[cfg(test)]
@@ -268,7 +306,7 @@ mod tests {
         };
         let plan = Plan::new(&board, &inputs.seed(), &parts).unwrap();
         let hash = Hash::of(root);
-        Manifest::new("virt", "1.0", hash, hash, inputs, &plan)
+        Manifest::new("virt", "1.0", hash, hash, hash, inputs, &plan)
     }
 
     fn inputs(relay: &[u8]) -> Inputs {

@@ -16,7 +16,7 @@ use crate::manifest::{Inputs, Manifest};
 use crate::progress::Progress;
 
 pub const MANIFEST: &str = "manifest.json";
-const SBOM: &str = "sbom.json";
+pub const SBOM: &str = "sbom.json";
 const REPRO: &str = "repro.json";
 
 /// A third of the time of the highest levels for a twentieth more bytes.
@@ -66,6 +66,7 @@ pub fn write(
         papers.version,
         assembled.root_hash,
         hash,
+        Hash::of(papers.sbom.as_bytes()),
         papers.inputs,
         &assembled.plan,
     );

@@ -1,31 +1,25 @@
 //! `tasuki card`: writes an image to a card and proves that it is there.
 
 use std::fs;
-use std::io::{self, BufRead, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use protocol::file::node::NodeFile;
 
-use crate::card::flash::{self, Source};
+use crate::card::flash::{self, FlashError, Source};
 use crate::card::target::Target;
 use crate::disk::fat;
 use crate::disk::read;
+use crate::progress::Progress;
 use crate::release;
-use crate::workplace::Workplace;
 
 /// What the board looks for in `CONFIG`.
 const NODE_FILE: &str = "node.toml";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The checkout of tasuki, for the tools [default: the one around the working directory]
-    #[arg(long, global = true, value_name = "FOLDER")]
-    source: Option<PathBuf>,
-    /// Show the arguments of every program that is started
-    #[arg(long, short, global = true)]
-    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,32 +58,28 @@ struct VerifyArguments {
 }
 
 pub(super) fn run(arguments: Arguments, out: &mut dyn Write) -> Result<()> {
-    let workplace = Workplace::new(arguments.source, None, arguments.verbose)?;
+    let progress = Progress::new(false);
     match arguments.command {
-        Command::Flash(arguments) => write_card(&arguments, &workplace, out),
-        Command::Verify(arguments) => verify_card(&arguments, &workplace, out),
+        Command::Flash(arguments) => write_card(&arguments, &progress, out),
+        Command::Verify(arguments) => verify_card(&arguments, &progress, out),
     }
 }
 
-fn write_card(
-    arguments: &FlashArguments,
-    workplace: &Workplace,
-    out: &mut dyn Write,
-) -> Result<()> {
+fn write_card(arguments: &FlashArguments, progress: &Progress, out: &mut dyn Write) -> Result<()> {
     // What speaks against the card is said before a minute of unpacking.
     let mut target = Target::open(&arguments.card)?;
     let empty_file = target.size.is_none() && target.file.metadata()?.len() == 0;
     if !arguments.yes && !empty_file {
         ask(&target, out)?;
     }
-    let (mut disk, length) = open(&arguments.image, workplace)?;
-    let instead = config_with(arguments.node.as_deref(), &mut disk, workplace)?;
+    let (mut disk, length) = open(&arguments.image, progress)?;
+    let instead = config_with(arguments.node.as_deref(), &mut disk)?;
     let mut source = Source {
         image: &mut disk,
         length,
         instead,
     };
-    flash::flash(&mut source, &mut target, &workplace.progress)?;
+    flash::flash(&mut source, &mut target, progress)?;
     writeln!(
         out,
         "{} has the image, and reads back as it was written.",
@@ -110,11 +100,11 @@ fn write_card(
 
 fn verify_card(
     arguments: &VerifyArguments,
-    workplace: &Workplace,
+    progress: &Progress,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let (mut disk, length) = open(&arguments.image, workplace)?;
-    let instead = config_with(arguments.node.as_deref(), &mut disk, workplace)?;
+    let (mut disk, length) = open(&arguments.image, progress)?;
+    let instead = config_with(arguments.node.as_deref(), &mut disk)?;
     let card = &arguments.card;
     let mut card =
         fs::File::open(card).with_context(|| format!("cannot open {}", card.display()))?;
@@ -123,21 +113,24 @@ fn verify_card(
         length,
         instead,
     };
-    flash::verify(&mut source, &mut card, &workplace.progress)?;
+    match flash::verify(&mut source, &mut card, progress) {
+        Err(FlashError::Differs(at)) => bail!(
+            "the card differs from the image, first at {}. Was it in a board since, or was --node \
+             another file or none? If not, write it again",
+            read::place(&mut disk, at)
+        ),
+        other => other?,
+    }
     writeln!(out, "The card has the image, byte for byte.")?;
     Ok(())
 }
 
-fn open(image: &Path, workplace: &Workplace) -> Result<(fs::File, u64)> {
-    release::open(&release::image_of(image)?, &workplace.progress)
+fn open(image: &Path, progress: &Progress) -> Result<(fs::File, u64)> {
+    release::open(&release::image_of(image)?, progress)
 }
 
 /// The partition `CONFIG` with the node file in it, and where it lies.
-fn config_with(
-    node: Option<&Path>,
-    disk: &mut fs::File,
-    workplace: &Workplace,
-) -> Result<Option<(u64, Vec<u8>)>> {
+fn config_with(node: Option<&Path>, disk: &mut fs::File) -> Result<Option<(u64, Vec<u8>)>> {
     let Some(path) = node else {
         return Ok(None);
     };
@@ -150,19 +143,9 @@ fn config_with(
         .iter()
         .find(|partition| partition.label == "CONFIG");
     let config = config.context("the image has no partition CONFIG")?;
-    let mut bytes = vec![0; usize::try_from(config.length)?];
-    disk.seek(SeekFrom::Start(config.offset))?;
-    disk.read_exact(&mut bytes)?;
-    let lock = workplace.tools_lock()?;
-    let tools = workplace.tools()?;
-    let folder = tempfile::tempdir().context("no room for temporary files")?;
-    let bytes = fat::put(
-        &bytes,
-        (NODE_FILE, text.as_bytes()),
-        |name| tools.call(name),
-        lock.time,
-        folder.path(),
-    )?;
+    let mut bytes = read::bytes(disk, config.offset, config.length)?;
+    fat::put(&mut bytes, NODE_FILE, text.as_bytes())
+        .with_context(|| format!("cannot put {NODE_FILE} into CONFIG"))?;
     Ok(Some((config.offset, bytes)))
 }
 

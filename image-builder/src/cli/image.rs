@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::progress::Progress;
 use crate::workplace::Workplace;
 
 use super::{
@@ -13,7 +14,8 @@ use super::{
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The checkout of tasuki to build from [default: the one around the working directory]
+    /// The checkout of tasuki to build from [default: the one around the working directory]; only
+    /// build, verify --rebuild, lock and contents need one
     #[arg(long, global = true, value_name = "FOLDER")]
     source: Option<PathBuf>,
     /// A folder of packages kept beside a release; looked into before the network
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
 enum Command {
     /// Build a board's image
     Build(image_build::Arguments),
-    /// Prove that an image is what its manifest says, and that this checkout gives it
+    /// Prove that an image is what its manifest says
     Verify(image_verify::Arguments),
     /// Tell where two images differ, and which input is why
     Diff(image_diff::Arguments),
@@ -64,19 +66,22 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     {
         return image_verify::bundle(&bundle, context);
     }
-    let workplace = Workplace::new(source, archive, verbose)?.with_locks(locks);
-    let workplace = if offline {
-        workplace.offline()
-    } else {
-        workplace
+    let progress = Progress::new(verbose);
+    let workplace = || {
+        let workplace = Workplace::new(source, archive, verbose)?.with_locks(locks);
+        anyhow::Ok(if offline {
+            workplace.offline()
+        } else {
+            workplace
+        })
     };
     let out = &mut *context.out;
     match command {
-        Command::Build(build) => image_build::run(build, &workplace, out),
-        Command::Verify(verify) => image_verify::run(&verify, &workplace, out),
-        Command::Diff(diff) => image_diff::run(&diff, &workplace, out),
-        Command::Inspect(inspect) => image_inspect::run(&inspect, &workplace, out),
-        Command::Lock(command) => image_lock::run(command, &workplace, out),
-        Command::Contents(contents) => image_contents::run(&contents, &workplace, out),
+        Command::Build(build) => image_build::run(build, &workplace()?, out),
+        Command::Verify(verify) => image_verify::run(&verify, &progress, workplace, out),
+        Command::Diff(diff) => image_diff::run(&diff, &progress, out),
+        Command::Inspect(inspect) => image_inspect::run(&inspect, &progress, out),
+        Command::Lock(command) => image_lock::run(command, &workplace()?, out),
+        Command::Contents(contents) => image_contents::run(&contents, &workplace()?, out),
     }
 }

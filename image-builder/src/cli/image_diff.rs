@@ -1,6 +1,5 @@
 //! `tasuki image diff`: where two images differ, and which input is why.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +7,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::disk::read;
+use crate::progress::Progress;
 use crate::release;
-use crate::workplace::Workplace;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -19,7 +18,7 @@ pub(super) struct Arguments {
     there: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
+pub(super) fn run(arguments: &Arguments, progress: &Progress, out: &mut dyn Write) -> Result<()> {
     let Arguments { here, there } = arguments;
     let mut count = 0;
     // Images without their papers can still be compared byte by byte.
@@ -29,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Wr
             count += 1;
         }
     }
-    if let Some(place) = first_difference(here, there, workplace)? {
+    if let Some(place) = first_difference(here, there, progress)? {
         writeln!(out, "the images differ first at {place}")?;
         count += 1;
     }
@@ -40,9 +39,9 @@ pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Wr
     Ok(())
 }
 
-fn first_difference(here: &Path, there: &Path, workplace: &Workplace) -> Result<Option<String>> {
+fn first_difference(here: &Path, there: &Path, progress: &Progress) -> Result<Option<String>> {
     const PIECE: usize = 1 << 20;
-    let open = |path: &Path| release::open(&release::image_of(path)?, &workplace.progress);
+    let open = |path: &Path| release::open(&release::image_of(path)?, progress);
     let ((mut one, length), (mut other, other_length)) = (open(here)?, open(there)?);
     for disk in [&mut one, &mut other] {
         disk.seek(SeekFrom::Start(0))?;
@@ -56,24 +55,10 @@ fn first_difference(here: &Path, there: &Path, workplace: &Workplace) -> Result<
         one.read_exact(a)?;
         other.read_exact(b)?;
         if let Some(at) = a.iter().zip(b.iter()).position(|(a, b)| a != b) {
-            return Ok(Some(place(&mut one, offset + u64::try_from(at)?)));
+            return Ok(Some(read::place(&mut one, offset + u64::try_from(at)?)));
         }
         offset += u64::try_from(count)?;
     }
     let cut = length != other_length;
     Ok(cut.then(|| format!("byte {common}: one of them ends there")))
-}
-
-fn place(disk: &mut File, byte: u64) -> String {
-    let partitions = read::partitions(disk).unwrap_or_default();
-    let partition = partitions
-        .iter()
-        .find(|partition| (partition.offset..partition.offset + partition.length).contains(&byte));
-    match partition {
-        Some(partition) => {
-            let at = byte - partition.offset;
-            format!("byte {byte} of the disk, byte {at} of {}", partition.label)
-        }
-        None => format!("byte {byte} of the disk, outside of all partitions"),
-    }
 }

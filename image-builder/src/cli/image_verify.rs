@@ -1,8 +1,8 @@
 //! `tasuki image verify`: proves that an image is what its manifest says, and that the inputs give it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -13,6 +13,9 @@ use crate::bundle::Bundle;
 use crate::deployment::Deployment;
 use crate::deployment::record::Time;
 use crate::identity::Hash;
+use crate::manifest::Manifest as ImageManifest;
+use crate::progress::Progress;
+use crate::proof;
 use crate::release::{self, Papers};
 use crate::workplace::Workplace;
 
@@ -22,9 +25,9 @@ use super::Context;
 pub(super) struct Arguments {
     /// An image with its manifest beside it, a release's folder, or an update bundle
     image: PathBuf,
-    /// Only compare the image with its manifest; do not build it again
+    /// Build it again from a checkout as well, and compare; tells which input differs
     #[arg(long)]
-    no_build: bool,
+    rebuild: bool,
 }
 
 impl Arguments {
@@ -90,23 +93,52 @@ pub(super) fn bundle(bundle: &Bundle, context: &mut Context<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
+pub(super) fn run(
+    arguments: &Arguments,
+    progress: &Progress,
+    workplace: impl FnOnce() -> Result<Workplace>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    // What is missing for the second half is said before the first.
+    let workplace = arguments.rebuild.then(workplace).transpose()?;
     let path = release::image_of(&arguments.image)?;
     let manifest = release::manifest(&arguments.image)?;
-    let (mut disk, length) = release::open(&path, &workplace.progress)?;
-    let hash: Hash = release::hash(&mut disk, 0, length)?;
-    if hash.to_string() != manifest.image {
+    let (mut disk, length) = release::open(&path, progress)?;
+    let step = progress.step("comparing with the manifest", 0);
+    let shown = || path.display().to_string();
+    let mut differences = proof::differences(&mut disk, length, &manifest).with_context(shown)?;
+    differences.extend(in_sbom(&path, &manifest)?);
+    drop(step);
+    if !differences.is_empty() {
         bail!(
-            "{} is not the image that its manifest speaks of: it has the hash {hash}, and should \
-             have {}; fetch it anew",
+            "{} is not the image that its manifest speaks of; fetch it anew:\n  {}",
             path.display(),
-            manifest.image
+            differences.join("\n  ")
         );
     }
-    writeln!(out, "The image is the one of its manifest.")?;
-    if arguments.no_build {
-        return Ok(());
+    writeln!(
+        out,
+        "The image is the one of its manifest: tasuki {} for {}, root hash {}.",
+        manifest.version, manifest.board, manifest.root_hash
+    )?;
+    match workplace {
+        Some(workplace) => rebuild(&manifest, &workplace, out),
+        None => Ok(()),
     }
+}
+
+/// The list of contents may be left behind; if it is there, it has to be the right one.
+fn in_sbom(image: &Path, manifest: &ImageManifest) -> Result<Option<String>> {
+    let path = image.with_file_name(release::SBOM);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let right = Hash::of(&text).to_string() == manifest.sbom;
+    Ok((!right).then(|| format!("{} is another image's", path.display())))
+}
+
+fn rebuild(manifest: &ImageManifest, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
     let (board, version) = (manifest.board.as_str(), manifest.version.as_str());
     let built = build::build(workplace, board, version)?;
     let papers = Papers {
@@ -117,12 +149,8 @@ pub(super) fn run(arguments: &Arguments, workplace: &Workplace, out: &mut dyn Wr
         recipe: built.recipe,
     };
     let folder = tempfile::tempdir()?;
-    let again = release::write(
-        &built.assembled,
-        &papers,
-        folder.path(),
-        &workplace.progress,
-    )?;
+    let progress = &workplace.progress;
+    let again = release::write(&built.assembled, &papers, folder.path(), progress)?;
     let differences = manifest.differences(&again.manifest);
     for difference in &differences {
         writeln!(out, "{difference}")?;

@@ -1,10 +1,11 @@
-//! FAT file systems: described here, made by mtools in user space, never mounted.
+//! FAT file systems: described here, made by mtools in user space, changed in memory, never mounted.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Cursor, Write};
 use std::path::Path;
 
+use fatfs::{Date, DateTime, FileSystem, FsOptions, Time};
 use jiff::Timestamp;
 
 use crate::exec::{Call, ExecError};
@@ -84,27 +85,42 @@ pub fn make(
     Ok(bytes)
 }
 
-/// Puts one file into the top folder of a file system that is there, over one of the same name.
-pub fn put(
-    bytes: &[u8],
-    (name, content): (&str, &[u8]),
-    tool: impl Fn(&str) -> Call,
-    time: Timestamp,
-    folder: &Path,
-) -> Result<Vec<u8>, FatError> {
-    let refused = |error| FatError::Folder {
-        folder: folder.display().to_string(),
-        error,
-    };
-    let image = folder.join("put.fat");
-    fs::write(&image, bytes).map_err(refused)?;
-    on(&image, tool("mcopy"), time)
-        .args(["-o", "-", &format!("::/{name}")])
-        .input(content)
-        .run()?;
-    let bytes = fs::read(&image).map_err(refused)?;
-    fs::remove_file(&image).map_err(refused)?;
-    Ok(bytes)
+/// Puts a file into the top folder of a file system that is there, over one of the same name.
+///
+/// In memory, by `fatfs`: an operator's workstation has no mtools. `fatfs` 0.3 does not make file
+/// systems here, because fsck.fat does not like the folders that it makes.
+pub fn put(bytes: &mut [u8], name: &str, content: &[u8]) -> io::Result<()> {
+    let volume = FileSystem::new(Cursor::new(bytes), FsOptions::new())?;
+    {
+        let mut file = volume.root_dir().create_file(name)?;
+        file.truncate()?;
+        file.write_all(content)?;
+        // Always the same, so that the bytes are; FAT begins with that day.
+        let date = DateTime {
+            date: Date {
+                year: 1980,
+                month: 1,
+                day: 1,
+            },
+            time: Time {
+                hour: 0,
+                min: 0,
+                sec: 0,
+                millis: 0,
+            },
+        };
+        #[expect(
+            deprecated,
+            reason = "the other way is a clock for the whole process, and this is no clock's time"
+        )]
+        {
+            file.set_created(date);
+            file.set_modified(date);
+            file.set_accessed(date.date);
+        }
+        file.flush()?;
+    }
+    volume.unmount()
 }
 
 fn on(image: &Path, call: Call, time: Timestamp) -> Call {
@@ -127,4 +143,57 @@ fn folders(files: &Files) -> Vec<&str> {
         }
     }
     folders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use fatfs::{FatType, FormatVolumeOptions};
+
+    use super::*;
+
+    const SIZE: usize = 12 << 20;
+
+    /// An empty file system of the kind that `CONFIG` has.
+    fn empty() -> Vec<u8> {
+        let mut bytes = vec![0; SIZE];
+        let options = FormatVolumeOptions::new().fat_type(FatType::Fat16);
+        fatfs::format_volume(Cursor::new(&mut bytes), options).unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8], name: &str) -> Vec<u8> {
+        let volume = FileSystem::new(Cursor::new(bytes.to_vec()), FsOptions::new()).unwrap();
+        let mut content = Vec::new();
+        let mut file = volume.root_dir().open_file(name).unwrap();
+        file.read_to_end(&mut content).unwrap();
+        content
+    }
+
+    #[test]
+    fn a_file_is_put_beside_others_and_over_its_own_name() {
+        let mut bytes = empty();
+
+        put(&mut bytes, "other.txt", b"stays").unwrap();
+        put(&mut bytes, "node.toml", &[1; 9_000]).unwrap();
+        put(&mut bytes, "node.toml", b"new").unwrap();
+
+        assert_eq!(read(&bytes, "node.toml"), b"new");
+        assert_eq!(read(&bytes, "other.txt"), b"stays");
+        let mut again = empty();
+        put(&mut again, "other.txt", b"stays").unwrap();
+        put(&mut again, "node.toml", &[1; 9_000]).unwrap();
+        put(&mut again, "node.toml", b"new").unwrap();
+        assert!(bytes == again, "the same bytes whenever");
+    }
+
+    #[test]
+    fn what_does_not_fit_and_what_is_no_file_system_are_errors() {
+        let mut bytes = empty();
+        assert!(put(&mut bytes, "a", &vec![1; SIZE - (1 << 20)]).is_ok());
+        assert!(put(&mut bytes, "b", &vec![1; 1 << 20]).is_err());
+
+        assert!(put(&mut vec![0xff; 4096], "a", b"").is_err());
+    }
 }

@@ -9,6 +9,8 @@ use super::{SECTOR, gpt};
 const HEADER_AT: u64 = SECTOR;
 const HEADER: usize = 92;
 const ENTRY: usize = 128;
+/// Longest part that is read at a time; the boards' roots have a tenth of it.
+const BYTES_MAX: u64 = 1 << 30;
 
 /// A partition that the table of a disk names. Offset and length are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,39 @@ pub fn partitions(disk: &mut (impl Read + Seek)) -> Result<Vec<Found>, TableErro
         .filter(|(_, entry)| entry.iter().take(16).any(|byte| *byte != 0))
         .map(|(index, entry)| found(index + 1, entry))
         .collect())
+}
+
+/// A part of the disk, whose place a table has told: it is believed only as far as it is likely.
+pub fn bytes(disk: &mut (impl Read + Seek), offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    if length > BYTES_MAX {
+        let what = "the partition table names a part that is far too large";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    let mut bytes = Vec::new();
+    disk.seek(SeekFrom::Start(offset))?;
+    disk.take(length).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|read| read == length) {
+        Ok(bytes)
+    } else {
+        let what = "it ends before the parts that its partition table names";
+        Err(io::Error::new(io::ErrorKind::UnexpectedEof, what))
+    }
+}
+
+/// Where a byte lies, in words.
+pub fn place(disk: &mut (impl Read + Seek), byte: u64) -> String {
+    let partitions = partitions(disk).unwrap_or_default();
+    let inside = |found: &&Found| {
+        byte.checked_sub(found.offset)
+            .is_some_and(|at| at < found.length)
+    };
+    match partitions.iter().find(inside) {
+        Some(Found { offset, label, .. }) => {
+            let at = byte - offset;
+            format!("byte {byte} of the disk, byte {at} of {label}")
+        }
+        None => format!("byte {byte} of the disk, outside of all partitions"),
+    }
 }
 
 fn found(number_of: usize, entry: &[u8]) -> Found {

@@ -70,6 +70,14 @@ impl Shell {
         text(&output.stdout)
     }
 
+    /// The same of a command that tells on standard error how far it is.
+    pub(crate) fn told(&self, arguments: &str) -> String {
+        let output = self.tasuki(arguments, self.passphrase);
+        let progress = text(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {progress}");
+        text(&output.stdout)
+    }
+
     /// What the program says when it fails.
     pub(crate) fn refused(&self, arguments: &str) -> String {
         self.refused_with(arguments, self.passphrase)
