@@ -1,6 +1,6 @@
 //! The story of an image: from a board's name to a planned disk with everything in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::identity::Hash;
 use crate::manifest::Inputs;
 use crate::package::{Lock, Locked};
 use crate::programs::{self, Programs};
-use crate::root;
-use crate::sbom::{self, Component, Origin};
+use crate::root::{self, Entry};
+use crate::sbom::{self, Component, Contents, Origin};
 use crate::settings;
 use crate::workplace::Workplace;
 
@@ -71,6 +71,11 @@ pub fn build_with(
         folder,
     )?;
     settings::add(&mut made.root, &board, version)?;
+    let contents = contents(workplace, &board, &packages, &made.present, programs)?;
+    let sbom = contents.document(name, version, &seed);
+    for (path, text) in [(sbom::PLACE, &sbom), (sbom::LIST, &contents.list())] {
+        made.root.insert(path, Entry::file(text.as_bytes()))?;
+    }
     let root = {
         let _step = progress.step("packing the root", 0);
         root::erofs(
@@ -96,13 +101,9 @@ pub fn build_with(
         };
         assemble::assemble(sources, |name| tools.call(name), folder)?
     };
-    let cargo_lock = workplace.source.join("Cargo.lock");
-    let cargo_lock = fs::read_to_string(cargo_lock).context("cannot read Cargo.lock")?;
-    let mut components: Vec<Component> = packages.iter().map(|p| component(p, &board)).collect();
-    components.extend(sbom::crates(&programs.crates, &cargo_lock)?);
     Ok(Built {
         assembled,
-        sbom: sbom::document(name, version, &seed, components),
+        sbom,
         recipe: recipe(name, version, &tools_lock, programs),
         inputs,
     })
@@ -127,11 +128,7 @@ fn inputs(
     for package in &tools.packages {
         inputs.add("tool", &package.name, &package.version, package.sha256);
     }
-    for (name, bytes) in [
-        ("tasuki-relay", &programs.relay),
-        ("tasuki-board", &programs.board),
-        ("first-stage", &programs.first_stage),
-    ] {
+    for (name, _, bytes) in programs.all() {
         inputs.add("program", name, "", Hash::of(bytes));
     }
     for path in files(workplace, &board.name)? {
@@ -175,6 +172,36 @@ fn below(source: &Path, folder: &Path, files: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What of the packages is in the image, and our programs with their crates.
+fn contents(
+    workplace: &Workplace,
+    board: &Board,
+    packages: &[&Locked],
+    present: &BTreeSet<String>,
+    programs: &Programs,
+) -> Result<Contents> {
+    let cargo_lock = workplace.source.join("Cargo.lock");
+    let cargo_lock = fs::read_to_string(cargo_lock).context("cannot read Cargo.lock")?;
+    let packages = packages.iter();
+    let packages = packages.filter(|package| present.contains(&package.name));
+    let mut contents = Contents {
+        packages: packages.map(|package| component(package, board)).collect(),
+        programs: Vec::new(),
+    };
+    for (name, _, bytes) in programs.all() {
+        let listing = programs.crates.get(name).map_or("", String::as_str);
+        let program = Component {
+            origin: Origin::Ours,
+            name: name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sha256: Some(Hash::of(bytes).to_string()),
+        };
+        let crates = sbom::crates(listing, &cargo_lock)?;
+        contents.programs.push((program, crates));
+    }
+    Ok(contents)
 }
 
 fn component(package: &Locked, board: &Board) -> Component {

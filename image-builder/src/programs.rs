@@ -3,6 +3,7 @@
 //! The toolchain is the workstation's if it has the target (`rustup target add`), else Debian's
 //! `rustc-web`, which comes with libraries for foreign architectures.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -25,8 +26,19 @@ pub struct Programs {
     pub first_stage: Vec<u8>,
     /// What `rustc --version --verbose` says.
     pub compiler: String,
-    /// The crates in them, as `cargo tree --prefix none` lists them.
-    pub crates: String,
+    /// The crates in each, as `cargo tree --prefix none` lists them.
+    pub crates: BTreeMap<&'static str, String>,
+}
+
+impl Programs {
+    /// Each by its name, with the crate that it is made from.
+    pub fn all(&self) -> [(&'static str, &'static str, &[u8]); 3] {
+        [
+            ("tasuki-relay", "relay", &self.relay),
+            ("tasuki-board", "board", &self.board),
+            ("first-stage", "first-stage", &self.first_stage),
+        ]
+    }
 }
 
 /// Why there are no programs.
@@ -82,13 +94,18 @@ pub fn build(
         &["first-stage"],
         &["-Ctarget-feature=+crt-static"],
     )?;
-    Ok(Programs {
+    let mut programs = Programs {
         relay: read(&linked.join("tasuki-relay"))?,
         board: read(&linked.join("tasuki-board"))?,
         first_stage: read(&fixed.join("first-stage"))?,
-        crates: build.crates()?,
-        compiler: build.toolchain.version,
-    })
+        crates: BTreeMap::new(),
+        compiler: build.toolchain.version.clone(),
+    };
+    let names = programs.all().map(|(name, package, _)| (name, package));
+    for (name, package) in names {
+        programs.crates.insert(name, build.crates(package)?);
+    }
+    Ok(programs)
 }
 
 impl Toolchain {
@@ -162,14 +179,13 @@ impl Build<'_> {
         Ok(folder.join(target).join("release"))
     }
 
-    /// What the programs consist of, for the SBOM.
-    fn crates(&self) -> Result<String, ProgramsError> {
+    /// What a program consists of, for the SBOM: macros are code that ran on the workstation.
+    fn crates(&self, package: &str) -> Result<String, ProgramsError> {
         let call = passed(self.shell.call_local(&self.toolchain.cargo))
             .dir(self.source)
-            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none"])
-            .args(["--format", "{p}", "--no-dedupe"])
-            .args(["--target", self.architecture.target()])
-            .args(["-p", "relay", "-p", "board", "-p", "first-stage"]);
+            .args(["tree", "--locked", "--edges", "normal,no-proc-macro"])
+            .args(["--prefix", "none", "--format", "{p}", "--no-dedupe"])
+            .args(["--target", self.architecture.target(), "-p", package]);
         Ok(call.text()?)
     }
 

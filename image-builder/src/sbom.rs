@@ -1,19 +1,32 @@
-//! The list of what is in an image, as CycloneDX 1.5: Debian packages and Rust crates.
+//! The list of what is in an image, as CycloneDX 1.5: Debian packages, our programs, and the Rust
+//! crates in each. It lies beside the image, and in it: a board that runs can be held against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::board::Architecture;
 use crate::identity::{Seed, Uuid};
 
-/// Something that somebody else made.
+/// Where it lies in the root, and a shorter one for people: a package URL and a hash a line.
+pub const PLACE: &str = "usr/share/tasuki/sbom.json";
+pub const LIST: &str = "usr/share/tasuki/packages";
+
+/// What is in an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    pub packages: Vec<Component>,
+    /// Each with the crates that it consists of.
+    pub programs: Vec<(Component, Vec<Component>)>,
+}
+
+/// One thing that has a name and a version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Component {
     pub origin: Origin,
     pub name: String,
     pub version: String,
-    /// SHA-256 of the package as it was fetched, in hexadecimal.
+    /// SHA-256 in hexadecimal: of a package as it was fetched, of a program as it lies in the image.
     pub sha256: Option<String>,
 }
 
@@ -23,6 +36,8 @@ pub enum Origin {
     /// Debian's packages for every architecture.
     DebianAll,
     Cargo,
+    /// A program of this workspace.
+    Ours,
 }
 
 impl Component {
@@ -35,12 +50,13 @@ impl Component {
             }
             Origin::DebianAll => format!("pkg:deb/debian/{name}@{version}?arch=all"),
             Origin::Cargo => format!("pkg:cargo/{name}@{version}"),
+            Origin::Ours => format!("pkg:generic/{name}@{version}"),
         }
     }
 
     fn to_json(&self) -> Value {
         let mut value = json!({
-            "type": "library",
+            "type": if self.origin == Origin::Ours { "application" } else { "library" },
             "bom-ref": self.url(),
             "name": self.name,
             "version": self.version,
@@ -65,28 +81,62 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// The document, with the components in order and each once.
-pub fn document(board: &str, version: &str, seed: &Seed, mut components: Vec<Component>) -> String {
-    components.sort();
-    components.dedup();
-    let serial: Uuid = seed.uuid("sbom");
-    let list: Vec<Value> = components.iter().map(Component::to_json).collect();
-    let value = json!({
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "serialNumber": format!("urn:uuid:{serial}"),
-        "version": 1,
-        "metadata": {
-            "component": {
-                "type": "firmware",
-                "bom-ref": "image",
-                "name": format!("tasuki-{board}"),
-                "version": version,
+impl Contents {
+    /// Everything, in order and each once.
+    fn components(&self) -> BTreeSet<&Component> {
+        let programs = self.programs.iter();
+        let programs = programs.flat_map(|(program, crates)| crates.iter().chain([program]));
+        self.packages.iter().chain(programs).collect()
+    }
+
+    /// The document.
+    pub fn document(&self, board: &str, version: &str, seed: &Seed) -> String {
+        let serial: Uuid = seed.uuid("sbom");
+        let components = self.components().into_iter();
+        let list: Vec<Value> = components.map(Component::to_json).collect();
+        let value = json!({
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.5",
+            "serialNumber": format!("urn:uuid:{serial}"),
+            "version": 1,
+            "metadata": {
+                "component": {
+                    "type": "firmware",
+                    "bom-ref": "image",
+                    "name": format!("tasuki-{board}"),
+                    "version": version,
+                },
             },
-        },
-        "components": list,
-    });
-    format!("{value:#}\n")
+            "components": list,
+            "dependencies": self.dependencies(),
+        });
+        format!("{value:#}\n")
+    }
+
+    /// A line each, for whoever looks on a board.
+    pub fn list(&self) -> String {
+        let mut text = String::new();
+        for component in self.components() {
+            let sha256 = component.sha256.as_deref().unwrap_or("-");
+            text.push_str(&format!("{} {sha256}\n", component.url()));
+        }
+        text
+    }
+
+    /// What consists of what: the image of packages and programs, a program of crates.
+    fn dependencies(&self) -> Vec<Value> {
+        let urls = |components: &[&Component]| -> BTreeSet<String> {
+            components.iter().map(|component| component.url()).collect()
+        };
+        let mut direct: Vec<&Component> = self.packages.iter().collect();
+        direct.extend(self.programs.iter().map(|(program, _)| program));
+        let mut all = vec![json!({ "ref": "image", "dependsOn": urls(&direct) })];
+        for (program, crates) in &self.programs {
+            let crates: Vec<&Component> = crates.iter().collect();
+            all.push(json!({ "ref": program.url(), "dependsOn": urls(&crates) }));
+        }
+        all
+    }
 }
 
 /// The lock file of cargo is not as expected.
@@ -98,7 +148,7 @@ pub enum CargoLockError {
     Missing(String),
 }
 
-/// The crates that `programs` consist of, by the listing of `cargo tree --prefix none`.
+/// The crates that a program consists of, by the listing of `cargo tree --prefix none`.
 ///
 /// Crates of this workspace have no checksum in `Cargo.lock`, and are left out.
 pub fn crates(listing: &str, cargo_lock: &str) -> Result<Vec<Component>, CargoLockError> {
@@ -152,36 +202,50 @@ mod tests {
         assert!(crates("serde v1.0.0", lock).is_err());
     }
 
-    #[test]
-    fn a_document_lists_everything_once_and_in_order() {
-        let component = |origin, name: &str| Component {
+    fn component(origin: Origin, name: &str) -> Component {
+        Component {
             origin,
             name: name.to_owned(),
             version: "1:2.0+b1".to_owned(),
             sha256: None,
-        };
-        let debian = component(Origin::Debian(Architecture::Arm64), "zlib1g");
-        let list = vec![
-            component(Origin::Cargo, "mio"),
-            debian.clone(),
-            component(Origin::Cargo, "mio"),
-        ];
+        }
+    }
 
-        let text = document("virt", "0.1.0", &Seed::new(Hash::of(b"x")), list);
+    #[test]
+    fn a_document_lists_everything_once_and_says_what_consists_of_what() {
+        let contents = Contents {
+            packages: vec![component(Origin::Debian(Architecture::Arm64), "zlib1g")],
+            programs: ["relay", "board"]
+                .map(|name| {
+                    let program = component(Origin::Ours, name);
+                    (program, vec![component(Origin::Cargo, "mio")])
+                })
+                .to_vec(),
+        };
+
+        let text = contents.document("virt", "0.1.0", &Seed::new(Hash::of(b"x")));
 
         let value: Value = serde_json::from_str(&text).unwrap();
-        let urls: Vec<&str> = value["components"]
-            .as_array()
-            .unwrap()
-            .iter()
+        let list = value["components"].as_array().unwrap().iter();
+        let urls: Vec<&str> = list
             .map(|component| component["purl"].as_str().unwrap())
             .collect();
+        let expected = [
+            "pkg:deb/debian/zlib1g@1%3A2.0%2Bb1?arch=arm64",
+            "pkg:cargo/mio@1%3A2.0%2Bb1",
+            "pkg:generic/board@1%3A2.0%2Bb1",
+            "pkg:generic/relay@1%3A2.0%2Bb1",
+        ];
+        assert_eq!(urls, expected);
+        let lines: Vec<String> = expected.map(|url| format!("{url} -")).to_vec();
+        assert_eq!(contents.list().lines().collect::<Vec<_>>(), lines);
         assert_eq!(
-            urls,
-            [
-                "pkg:deb/debian/zlib1g@1%3A2.0%2Bb1?arch=arm64",
-                "pkg:cargo/mio@1%3A2.0%2Bb1"
-            ]
+            value["dependencies"],
+            json!([
+                { "ref": "image", "dependsOn": [expected[0], expected[2], expected[3]] },
+                { "ref": expected[3], "dependsOn": [expected[1]] },
+                { "ref": expected[2], "dependsOn": [expected[1]] },
+            ])
         );
     }
 }

@@ -5,6 +5,8 @@
 use super::{Entry, Tree, TreeError};
 
 const CERTIFICATES: &str = "usr/share/ca-certificates";
+/// Folders whose files finishing steps turn into others, and take away: here and in `users`.
+pub(super) const TURNED: [&str; 2] = [CERTIFICATES, "usr/share/base-passwd"];
 /// Folders that things are mounted on, or that programs expect.
 const FOLDERS: [&str; 4] = ["mnt", "srv", "etc/tasuki", "usr/local/bin"];
 
@@ -83,7 +85,8 @@ fn certificates(tree: &mut Tree) -> Result<(), TreeError> {
         });
     }
     tree.remove(CERTIFICATES);
-    tree.insert("etc/ssl/certs/ca-certificates.crt", Entry::file(all))
+    tree.insert("etc/ssl/certs/ca-certificates.crt", Entry::file(all))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -59,6 +60,8 @@ pub struct Built {
     pub firmware: Tree,
     /// As in `vmlinuz-6.12.0-arm64`.
     pub kernel_version: String,
+    /// Names of the packages of which something is left, in the root or as kernel and firmware.
+    pub present: BTreeSet<String>,
 }
 
 /// A program of this workspace: its path in the root, and its bytes.
@@ -90,14 +93,20 @@ pub fn build(
     let mut root = Tree::new(lock.time);
     let mut firmware = Tree::new(lock.time);
     let mut kernel = Tree::new(lock.time);
+    let mut origins = Origins::default();
+    let mut present = BTreeSet::new();
     for package in in_order(packages) {
         let tree = match package.part {
             Part::Root => &mut root,
             Part::Boot if package.meta.is_some() => &mut kernel,
             Part::Boot => &mut firmware,
         };
-        unpack(tree, package, &store)
+        let brought = unpack(tree, package, &store)
             .with_context(|| format!("{} {}", package.name, package.version))?;
+        match package.part {
+            Part::Root => origins.add(&package.name, brought),
+            Part::Boot => drop(present.insert(package.name.clone())),
+        }
         step.advance(package.size);
     }
     drop(step);
@@ -124,12 +133,36 @@ pub fn build(
     root.remove("usr/share/base-passwd");
     units::enable(&mut root)?;
     check::check(&root)?;
+    present.extend(origins.left_in(&root));
     Ok(Built {
         root,
         kernel,
         firmware,
         kernel_version,
+        present,
     })
+}
+
+/// Which package brought which file.
+#[derive(Default)]
+struct Origins(BTreeMap<String, String>);
+
+impl Origins {
+    fn add(&mut self, package: &str, paths: Vec<String>) {
+        let paths = paths.into_iter();
+        self.0.extend(paths.map(|path| (path, package.to_owned())));
+    }
+
+    /// The packages whose files are there, or what became of them. A path that a finishing step
+    /// filled anew still counts: better one package too many on a list than one too few.
+    fn left_in(&self, tree: &Tree) -> BTreeSet<String> {
+        let turned = |path: &str| finish::TURNED.iter().any(|folder| inside(path, folder));
+        let left = self
+            .0
+            .iter()
+            .filter(|(path, _)| tree.contains(path) || turned(path));
+        left.map(|(_, package)| package.clone()).collect()
+    }
 }
 
 /// `base-files` first, for its links that merge `/lib` into `/usr/lib`; then by name.
@@ -138,16 +171,24 @@ fn in_order(mut packages: Vec<&Locked>) -> Vec<&Locked> {
     packages
 }
 
-fn unpack(tree: &mut Tree, package: &Locked, store: &Store) -> Result<()> {
-    let inside = |path: &str, folder: &str| {
-        path.strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+/// Returns where the package's files and links lie now.
+fn unpack(tree: &mut Tree, package: &Locked, store: &Store) -> Result<Vec<String>> {
     let wanted = |path: &str| !DOCUMENTS.iter().any(|folder| inside(path, folder));
+    let mut brought = Vec::new();
     for (path, entry) in Deb::read(&store.read(package)?, wanted)?.data {
-        tree.insert_new(&path, entry)?;
+        let folder = entry.kind == Kind::Folder;
+        let place = tree.insert_new(&path, entry)?;
+        if !folder {
+            brought.push(place);
+        }
     }
-    Ok(())
+    Ok(brought)
+}
+
+/// Whether a path is a folder or lies in it.
+fn inside(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Adds the units in `systemd/`, and `systemd/root` as it lies there.

@@ -150,6 +150,19 @@ fn packages(archive: &Path) -> Vec<Locked> {
             vec![File("./usr/lib/firmware.bin", 0o644, b"boot")],
         ),
         ("linux-image-6.1-test", Part::Boot, false, kernel()),
+        (
+            "only-documents",
+            Part::Root,
+            false,
+            vec![File("./usr/share/doc/b/copyright", 0o644, b"text")],
+        ),
+        (
+            "only-pruned",
+            Part::Root,
+            false,
+            vec![File("./usr/share/menu/b", 0o644, b"text")],
+        ),
+        ("certificates", Part::Root, false, certificates()),
     ];
     all.into_iter()
         .map(|source| locked(source, archive))
@@ -188,11 +201,6 @@ fn system() -> Vec<testkit::Part<'static>> {
         File("./usr/share/doc/a/copyright", 0o644, b"text"),
         File("./usr/share/menu/a", 0o644, b"text"),
         File(
-            "./usr/share/ca-certificates/one.crt",
-            0o644,
-            b"certificate\n",
-        ),
-        File(
             "./usr/lib/systemd/system/multi-user.target",
             0o644,
             b"[Unit]\n",
@@ -207,6 +215,11 @@ fn system() -> Vec<testkit::Part<'static>> {
         // base-passwd has another opinion of its mode; the first one counts.
         Folder("./var/shared/", 0o750),
     ]
+}
+
+fn certificates() -> Vec<testkit::Part<'static>> {
+    let path = "./usr/share/ca-certificates/one.crt";
+    vec![File(path, 0o644, b"certificate\n")]
 }
 
 fn top() -> Vec<testkit::Part<'static>> {
@@ -269,6 +282,15 @@ fn neither_order_nor_place_leaves_a_trace() {
 
     assert!(one.root == other.root);
     assert!(erofs::to_tar(&one.root).unwrap() == erofs::to_tar(&other.root).unwrap());
+}
+
+#[test]
+fn packages_of_which_nothing_is_left_are_not_present() {
+    let built = Fixture::new(false).build().unwrap();
+
+    let present: Vec<&str> = built.present.iter().map(String::as_str).collect();
+    let kept = ["a", "base-files", "base-passwd", "certificates", "firmware"];
+    assert_eq!(present, [&kept[..], &["linux-image-6.1-test"]].concat());
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub enum TreeError {
     Circle { path: String },
     #[error("/{path}: two packages bring it, and not the same")]
     Conflict { path: String },
+    #[error("/{path}: is a folder with something in it, and was to become a file or a link")]
+    Occupied { path: String },
     #[error("/{path}: is no path of a tree")]
     Path { path: String },
 }
@@ -96,13 +98,17 @@ impl Tree {
     }
 
     /// Puts an entry at `path`, over whatever is there; folders above it are made where missing.
-    ///
-    /// A link in the middle of the path is followed, as `/lib` leads to `/usr/lib`.
+    /// Returns where that is: a link in the middle of the path is followed, as `/lib` leads to
+    /// `/usr/lib`.
     ///
     /// # Errors
-    /// A path with empty parts, `.` or `..`, or one that leads through a file.
-    pub fn insert(&mut self, path: &str, entry: Entry) -> Result<(), TreeError> {
+    /// A path with empty parts, `.` or `..`, one that leads through a file, or a file or link in
+    /// place of a folder with something in it.
+    pub fn insert(&mut self, path: &str, entry: Entry) -> Result<String, TreeError> {
         let place = self.place(path)?;
+        if entry.kind != Kind::Folder && self.below(&place).next().is_some() {
+            return Err(TreeError::Occupied { path: place });
+        }
         let mut above = place.as_str();
         while let Some((folder, _)) = above.rsplit_once('/') {
             let entry = self
@@ -116,21 +122,23 @@ impl Tree {
             }
             above = folder;
         }
-        self.entries.insert(place, entry);
-        Ok(())
+        self.entries.insert(place.clone(), entry);
+        Ok(place)
     }
 
     /// Puts an entry at `path` where nothing is, or the same; a folder may meet a link to one.
     ///
     /// # Errors
     /// [`TreeError::Conflict`] when something else is there.
-    pub fn insert_new(&mut self, path: &str, entry: Entry) -> Result<(), TreeError> {
+    pub fn insert_new(&mut self, path: &str, entry: Entry) -> Result<String, TreeError> {
         let place = self.place(path)?;
         match self.entries.get(&place) {
             None => self.insert(path, entry),
-            Some(old) if *old == entry => Ok(()),
+            Some(old) if *old == entry => Ok(place),
             // Packages differ over the mode of shared folders; dpkg keeps the first one's.
-            Some(old) if entry.kind == Kind::Folder && !matches!(old.kind, Kind::File(_)) => Ok(()),
+            Some(old) if entry.kind == Kind::Folder && !matches!(old.kind, Kind::File(_)) => {
+                Ok(place)
+            }
             Some(_) => Err(TreeError::Conflict { path: place }),
         }
     }
@@ -349,6 +357,9 @@ mod tests {
         for path in ["", "/etc", "../x", "etc//b", "etc/./b", "etc/a/b"] {
             assert!(tree.insert(path, Entry::folder()).is_err(), "{path}");
         }
+        // What is below it would be written to wherever the link leads.
+        let link = tree.insert("etc", Entry::link("/home"));
+        assert!(matches!(link, Err(TreeError::Occupied { .. })));
     }
 
     #[test]

@@ -9,11 +9,14 @@
     reason = "clippy does not see that all of this file is a test"
 )]
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use image_builder::board::Board;
 use image_builder::identity::Hash;
+use image_builder::package::{Deb, Lock, Locked, Part, Store};
 use image_builder::root::{self, Kind, Program, Tree};
 use image_builder::workplace::Workplace;
 
@@ -34,6 +37,8 @@ fn the_layout_of_every_board_is_the_one_that_was_agreed_on() {
         let (work, place) = (&workplace, folder.path());
         let built = root::build(work, tool, &board, &lock, "1", &PROGRAMS, place).unwrap();
         let layout = layout(&built.root);
+        let packages = packages_in(&built.root, &board, &lock, &workplace.store().unwrap());
+        assert_eq!(packages, built.present, "{}", board.name);
         let (count, hash) = (layout.lines().count(), Hash::of(layout.as_bytes()));
         writeln!(found, "{} {count} {hash}", board.name).unwrap();
     }
@@ -43,6 +48,38 @@ fn the_layout_of_every_board_is_the_one_that_was_agreed_on() {
         fs::write(&golden, &found).unwrap();
     }
     assert_eq!(found, fs::read_to_string(golden).unwrap());
+}
+
+/// The packages of which a file is in the tree, to the byte, or in a boot partition; found without
+/// knowing how the tree was made.
+fn packages_in(tree: &Tree, board: &Board, lock: &Lock, store: &Store) -> BTreeSet<String> {
+    let files: BTreeSet<Hash> = tree
+        .walk()
+        .filter_map(|(_, entry)| match &entry.kind {
+            Kind::File(content) if !content.is_empty() => Some(Hash::of(content)),
+            _ => None,
+        })
+        .collect();
+    // Its bytes are among others' in one file.
+    let is_part = |content: &[u8]| {
+        let all = tree.read("etc/ssl/certs/ca-certificates.crt").unwrap();
+        all.windows(content.len()).any(|window| window == content)
+    };
+    let found = |package: &Locked| {
+        let deb = Deb::read(&store.read(package).unwrap(), |_| true).unwrap();
+        deb.data.iter().any(|(path, entry)| match &entry.kind {
+            Kind::File(content) if path.ends_with(".crt") => is_part(content),
+            Kind::File(content) => files.contains(&Hash::of(content)),
+            Kind::Link(_) | Kind::Folder => false,
+        })
+    };
+    lock.of_board(board)
+        .filter(|package| {
+            // Its masters become lines of /etc/passwd.
+            package.part == Part::Boot || package.name == "base-passwd" || found(package)
+        })
+        .map(|package| package.name.clone())
+        .collect()
 }
 
 fn layout(tree: &Tree) -> String {
