@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::board::Board;
 use crate::exec::{Call, ExecError};
 use crate::initramfs::modules::{Modules, Unknown};
+use crate::settings::LED_TRIGGER;
 
 use super::{Entry, Kind, Tree, TreeError, stage};
 
@@ -61,6 +62,8 @@ pub fn install(
     let place = format!("{MODULES}/{version}");
     let known = Modules::read(&all, &place)?;
     let mut names = board.kernel.initramfs_modules.clone();
+    names.extend(board.hardware.watchdog.clone());
+    names.extend(board.hardware.led.as_ref().map(|_| LED_TRIGGER.to_owned()));
     for name in &board.kernel.modules {
         match name.strip_suffix('/') {
             None => names.push(name.clone()),
