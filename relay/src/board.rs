@@ -38,8 +38,7 @@ pub struct Board {
     pub(crate) sandbox: Sandbox,
     /// Where metrics are, if anywhere.
     pub(crate) metrics_address: Option<SocketAddr>,
-    pub(crate) started: SystemTime,
-    pub(crate) started_at: Instant,
+    pub(crate) started: Instant,
 }
 
 impl Board {
@@ -57,8 +56,8 @@ impl Board {
             deployment: config.node.deployment.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             phase: self.phase(),
-            started: date(self.started),
-            uptime_s: self.started_at.elapsed().as_secs(),
+            started: date_of(self.started),
+            uptime_s: self.started.elapsed().as_secs(),
             drain_rest_s: control.drain_rest_s,
             listen: self.control.addresses().to_vec(),
             metrics: self.metrics_address,
@@ -203,6 +202,12 @@ impl Board {
             descriptors_limit: sys::process::descriptor_limit().unwrap_or(0),
         }
     }
+}
+
+/// When it was, by the clock as it is now: a board's clock begins wrong and is put right later.
+pub(crate) fn date_of(moment: Instant) -> String {
+    let now = SystemTime::now();
+    date(now.checked_sub(moment.elapsed()).unwrap_or(UNIX_EPOCH))
 }
 
 /// A time as people and programs read it, to the second.

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::admin::client;
 use crate::board::date;
 use crate::config::{self, Config, ConfigError, Span};
-use crate::confinement::ConfinementError;
+use crate::confinement::{self, ConfinementError};
 use crate::registrar::{self, Registrar, RegistrarError};
 use crate::startup::StartError;
 use crate::{data, limits};
@@ -110,7 +110,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     const CONFIG: u8 = 64;
     const UNAVAILABLE: u8 = 69;
     const SOFTWARE: u8 = 70;
-    let code = if error.is::<ConfigError>() {
+    let code = if error.is::<ConfigError>() || error.is::<ConfinementError>() {
         CONFIG
     } else if let Some(error) = error.downcast_ref::<StartError>() {
         match error {
@@ -192,6 +192,7 @@ fn restore(path: &ConfigPath) -> anyhow::Result<()> {
         claims_per_range: config.limits.claims_per_range,
         not_before: config.identity.not_before,
     };
+    confinement::join_owner(&config)?;
     let registrar = Registrar::open(&config.state_dir, &config.node, settings, now)
         .context("stop the relay first: its store belongs to it while it runs")?;
     let restored = registrar.restore(io::stdin().lock(), now)?;

@@ -32,6 +32,11 @@ pub enum ConfinementError {
     OtherUser { wanted: String, present: String },
     #[error("user: cannot become {0}")]
     Embody(String, #[source] io::Error),
+    #[error(
+        "whose are the claims in {0}? As root, start the relay once, which makes that folder, stop \
+         it, and try again"
+    )]
+    NoOwner(PathBuf),
     #[error("cannot make the folder {0} for user {1}")]
     Folder(PathBuf, String, #[source] io::Error),
     #[error(
@@ -75,6 +80,27 @@ pub fn leave_root(config: &Config) -> Result<(), ConfinementError> {
     }
     user.embody()
         .map_err(|error| ConfinementError::Embody(name.clone(), error))
+}
+
+/// Becomes the owner of the store before writing to it, if this is root: a relay finds its store its
+/// own again.
+///
+/// # Errors
+/// There is no store yet, nor a word whose it will be.
+pub fn join_owner(config: &Config) -> Result<(), ConfinementError> {
+    if !user::is_root() || config.user.is_some() {
+        return leave_root(config);
+    }
+    let no_owner = || ConfinementError::NoOwner(config.state_dir.clone());
+    let owner = User::owner_of(&config.state_dir).map_err(|_| no_owner())?;
+    let owner = owner.ok_or_else(no_owner)?;
+    if owner.is_present() {
+        return Ok(());
+    }
+    let name = owner.name().to_owned();
+    owner
+        .embody()
+        .map_err(|error| ConfinementError::Embody(name, error))
 }
 
 /// Gives up capabilities, system calls and files that a serving relay does not need.

@@ -5,13 +5,13 @@
 //! but those that are barred.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
 use crate::admin::status::Configuration;
-use crate::board::{Board, date};
+use crate::board::{Board, date, date_of};
 use crate::config::change::Change;
 use crate::config::{Config, ConfigError};
 use crate::control;
@@ -20,14 +20,14 @@ use crate::watch::summary;
 /// What came of reading the configuration, the last time.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    at: SystemTime,
+    at: Instant,
     mistakes: Vec<String>,
     waiting: Vec<&'static str>,
 }
 
 impl Reading {
     /// The first one, which was fine.
-    pub(crate) fn first(at: SystemTime) -> Self {
+    pub(crate) fn first(at: Instant) -> Self {
         Self {
             at,
             mistakes: Vec::new(),
@@ -37,7 +37,7 @@ impl Reading {
 
     pub(crate) fn status(&self) -> Configuration {
         Configuration {
-            read: date(self.at),
+            read: date_of(self.at),
             mistakes: self.mistakes.clone(),
             needs_restart: self.waiting.iter().map(ToString::to_string).collect(),
         }
@@ -76,7 +76,7 @@ impl Board {
 
         let board = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || board.take_files(SystemTime::now())).await;
-        let mut reading = Reading::first(SystemTime::now());
+        let mut reading = Reading::first(Instant::now());
         match read {
             Ok(Ok(change)) => {
                 reading.waiting.clone_from(&change.waiting);

@@ -68,7 +68,7 @@ pub struct Prepared {
     registrar: Registrar,
     admin: AdminSocket,
     sandbox: Sandbox,
-    started: (SystemTime, Instant),
+    started: Instant,
 }
 
 /// Binds and opens what serving needs, then gives up the right to do so. Called before any thread
@@ -77,7 +77,7 @@ pub struct Prepared {
 /// # Errors
 /// What could not be had, or could not be given up.
 pub fn prepare(config: Config) -> Result<Prepared, StartError> {
-    let started = (SystemTime::now(), Instant::now());
+    let started = Instant::now();
     if let Err(error) = sys::process::raise_descriptor_limit() {
         warn!(%error, "Cannot raise the limit of open descriptors");
     }
@@ -93,7 +93,7 @@ pub fn prepare(config: Config) -> Result<Prepared, StartError> {
         claims_per_range: config.limits.claims_per_range,
         not_before: config.identity.not_before,
     };
-    let registrar = Registrar::open(&config.state_dir, &config.node, settings, started.0)?;
+    let registrar = Registrar::open(&config.state_dir, &config.node, settings, SystemTime::now())?;
     let admin = AdminSocket::bind(&config.control_socket)
         .map_err(|error| StartError::ControlSocket(config.control_socket.clone(), error))?;
     let sandbox = confinement::confine(&config)?;
@@ -121,7 +121,6 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
         admin,
         ..
     } = prepared;
-    let (started, started_at) = prepared.started;
     let (ended, ends) = control::session_ends(config.limits.sessions);
     let data = DataPlane::start(data_settings(&config), move |end| ended.send(end))?;
     let data = Arc::new(data);
@@ -148,7 +147,7 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
 
     let board = Arc::new(Board {
         config: RwLock::new(Arc::new(config)),
-        reading: Mutex::new(Reading::first(started)),
+        reading: Mutex::new(Reading::first(prepared.started)),
         systemd,
         registrar,
         data,
@@ -157,8 +156,7 @@ pub fn run(prepared: Prepared) -> Result<Running, StartError> {
         phase: Mutex::new(Phase::Serving),
         metrics_address,
         sandbox: prepared.sandbox,
-        started,
-        started_at,
+        started: prepared.started,
     });
     let mut tasks = vec![
         tokio::spawn(admin.serve(Arc::clone(&board))),

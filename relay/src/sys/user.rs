@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use nix::unistd::{self, Uid};
@@ -21,6 +21,19 @@ impl User {
     /// The user database cannot be read.
     pub fn named(name: &str) -> io::Result<Option<Self>> {
         Ok(unistd::User::from_name(name)?.map(Self))
+    }
+
+    /// The account that owns a file or folder; none if no account has its number.
+    ///
+    /// # Errors
+    /// It is not there, or the user database cannot be read.
+    pub fn owner_of(path: &Path) -> io::Result<Option<Self>> {
+        let uid = Uid::from_raw(std::fs::metadata(path)?.uid());
+        Ok(unistd::User::from_uid(uid)?.map(Self))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// Whether this process runs as this user already.

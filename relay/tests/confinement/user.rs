@@ -1,6 +1,8 @@
 //! Whom a relay runs as.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 use relay_testkit::Site;
 
@@ -52,6 +54,49 @@ fn started_as_root_it_becomes_the_user_of_its_configuration() {
         assert_eq!(code, Some(64), "{said}");
         assert!(said.contains("only root can become root"), "{said}");
     }
+}
+
+#[test]
+fn what_root_restores_stays_the_relays_own() {
+    if !is_root() {
+        return;
+    }
+    let site = site("");
+    let relay = site.start();
+    let export = site.ask(&["registrar", "export"]).stdout;
+    drop(relay);
+    std::fs::write(site.path("claims.jsonl"), export).unwrap();
+    // systemd says whom to become on a board, not the configuration.
+    name_nobody_in(&site);
+    let restore = || {
+        Command::new(site.program())
+            .args(["registrar", "restore", "--config"])
+            .arg(site.path("relay.toml"))
+            .stdin(File::open(site.path("claims.jsonl")).unwrap())
+            .output()
+            .unwrap()
+    };
+    let state = site.path("state");
+    let owner = std::fs::metadata(&state).unwrap().uid();
+    // What restoring has to make anew.
+    for entry in std::fs::read_dir(&state).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+
+    let output = restore();
+
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let files: Vec<_> = std::fs::read_dir(&state).unwrap().flatten().collect();
+    assert!(!files.is_empty());
+    for file in files {
+        assert_eq!(file.metadata().unwrap().uid(), owner, "{:?}", file.path());
+    }
+    std::fs::remove_dir_all(&state).unwrap();
+    let output = restore();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("start the relay once"), "{said}");
 }
 
 #[test]

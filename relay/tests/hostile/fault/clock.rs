@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use protocol::board_list::{BoardList, SignedBoardList};
 use protocol::outer::Frame;
 use relay_testkit::{Agent, Host, Relay, Site, connect, join, session};
@@ -108,6 +109,11 @@ async fn a_day_forth_and_two_back_cost_nobody_anything() {
     let (_, ahead) = relay.place().registered(&Host::new(2, "pc-2")).await;
     assert!(site.status().uptime_s < 3_600, "{:?}", site.status());
     assert_eq!(site.status().warnings, [""; 0]);
+    let started: Timestamp = site.status().started.parse().unwrap();
+    assert!(
+        SystemTime::from(started) > SystemTime::now() + DAY - Duration::from_secs(3_600),
+        "{started}: it started by the clock that was put right since"
+    );
 
     // Back by two days, less an hour: the certificate began a day ago.
     jump(&site, 3_600 - DAY_S);
