@@ -78,7 +78,13 @@ pub fn build(
     cache: &Path,
 ) -> Result<Programs, ProgramsError> {
     let toolchain = Toolchain::find(shell, architecture)?;
-    let key = Hash::of(format!("{}\n{architecture}", toolchain.version).as_bytes()).to_string();
+    // The source is in the flags: two checkouts in one folder would compile everything in turns.
+    let key = format!(
+        "{}\n{architecture}\n{}",
+        toolchain.version,
+        source.display()
+    );
+    let key = Hash::of(key.as_bytes()).to_string();
     let folder = cache.join(key.get(..16).unwrap_or(&key));
     let build = Build {
         shell,

@@ -41,7 +41,7 @@ pub fn differences(
             "the root's hash is {hash}, and the manifest's {}",
             manifest.root_hash
         )),
-        other => found.push(format!("{ROOT} is {other}")),
+        other @ (Root::Empty | Root::Damaged(_)) => found.push(format!("{ROOT} is {other}")),
     }
     Ok(found)
 }

@@ -57,7 +57,7 @@ fn packages_in(tree: &Tree, board: &Board, lock: &Lock, store: &Store) -> BTreeS
         .walk()
         .filter_map(|(_, entry)| match &entry.kind {
             Kind::File(content) if !content.is_empty() => Some(Hash::of(content)),
-            _ => None,
+            Kind::File(_) | Kind::Folder | Kind::Link(_) => None,
         })
         .collect();
     // Its bytes are among others' in one file.
