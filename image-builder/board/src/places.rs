@@ -19,7 +19,6 @@ pub const SAVED_CLOCK: &str = "/var/lib/tasuki/board/clock";
 pub const FAILURE: &str = "/var/lib/tasuki/board/failure";
 pub const NODE: &str = "/run/tasuki/node.toml";
 pub const NETWORK: &str = "/run/systemd/network";
-pub const AUTHORIZED_KEYS: &str = "/run/tasuki/authorized_keys";
 pub const LOG_HOST: &str = "/run/tasuki/log-host";
 pub const WARNINGS: &str = "/run/tasuki/warnings";
 pub const LOCATE: &str = "/run/tasuki/locate";

@@ -103,10 +103,6 @@ fn a_good_card_makes_a_board() {
     assert!(rig.network().contains("Address=192.0.2.10/24"));
     let log_host = fs::read_to_string(rig.at(places::LOG_HOST)).expect("is asked for");
     assert_eq!(log_host, "log.example.jp:601\n");
-    assert!(
-        !rig.at(places::AUTHORIZED_KEYS).exists(),
-        "nobody asked for it"
-    );
     assert!(places::warnings(&rig.system).is_empty());
 }
 
@@ -156,6 +152,10 @@ fn a_bad_file_keeps_the_last_good_one_until_it_is_cured() {
     assert!(
         error.contains("goes on with alpha of test, generation 3"),
         "{error}"
+    );
+    assert!(
+        error.starts_with("\u{feff}Something is wrong"),
+        "for Notepad"
     );
     assert!(error.lines().count() > 3 && !error.replace("\r\n", "").contains('\n'));
     assert!(Topic::NodeFile.is_set(&rig.system), "the LED shows it");
@@ -302,4 +302,23 @@ fn a_setting_that_is_gone_from_the_node_file_is_gone_from_the_board() {
             .exists()
     );
     assert!(!rig.at(places::LOG_HOST).exists());
+}
+
+#[test]
+fn a_key_that_nothing_would_take_is_told_and_the_board_serves() {
+    let rig = Rig::new();
+    let mut node = rig.node(3);
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB me";
+    node.setup.network.ssh_key = Some(key.parse().expect("a key"));
+    rig.card("alpha.node.toml", node.to_text());
+
+    let told = rig.boot();
+
+    assert_eq!(told.len(), 1, "{told:?}");
+    let error = rig.error_file().expect("is told");
+    assert!(
+        error.contains("network.ssh_key: nobody can log in"),
+        "{error}"
+    );
+    assert_eq!(rig.in_use(), Some(3));
 }

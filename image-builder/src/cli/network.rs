@@ -1,13 +1,11 @@
 //! Options that say how a board is reached where it stands, for the commands that issue one.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use protocol::file::address::{Address, Host};
-use protocol::file::network::{Addressing, Network, SshKey};
+use protocol::file::network::{Addressing, Network};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
@@ -33,9 +31,6 @@ pub(super) struct NetworkArguments {
     /// Where the board's log goes, as syslog over TCP
     #[arg(long, value_name = "HOST:PORT")]
     log_host: Option<Address>,
-    /// Public key of who may log in by SSH; without it nobody may, and nothing listens
-    #[arg(long, value_name = "FILE")]
-    ssh_key: Option<PathBuf>,
 }
 
 impl NetworkArguments {
@@ -62,19 +57,9 @@ impl NetworkArguments {
         if self.log_host.is_some() {
             network.log_host = self.log_host;
         }
-        if let Some(path) = self.ssh_key {
-            network.ssh_key = Some(read_key(&path)?);
-        }
         if let Some((key, problem)) = network.problems().into_iter().next() {
             bail!("--{key}: {problem}");
         }
         Ok(network)
     }
-}
-
-fn read_key(path: &Path) -> Result<SshKey> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    text.parse()
-        .map_err(|problem| anyhow!("{}: {problem}", path.display()))
 }

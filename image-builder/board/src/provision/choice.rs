@@ -8,6 +8,9 @@ use std::time::SystemTime;
 use protocol::file::node::NodeFile;
 use tasuki_relay::config::check_node;
 
+const NO_SSH: &str = "nobody can log in to this board: its image holds no SSH server; take the \
+                      line out (the board serves all the same)";
+
 /// A file on the card that looks like a node file.
 #[derive(Debug, Clone)]
 pub struct CardFile {
@@ -102,14 +105,17 @@ fn newest(
     let mut good = Vec::new();
     for CardFile { name, text } in files {
         match text.map(|text| (check_node(&text, now), text)) {
-            Ok((Ok((node, _)), text)) => good.push((
-                name,
-                Chosen {
+            Ok((Ok((node, _)), text)) => {
+                if node.setup.network.ssh_key.is_some() {
+                    problems.push(format!("{name}: network.ssh_key: {NO_SSH}"));
+                }
+                let chosen = Chosen {
                     node,
                     text,
                     is_new: true,
-                },
-            )),
+                };
+                good.push((name, chosen));
+            }
             Ok((Err(mistakes), _)) => {
                 problems.extend(mistakes.0.iter().map(|it| format!("{name}: {it}")));
             }
@@ -150,7 +156,9 @@ pub fn error_text(choice: &Choice) -> Option<String> {
         None => "The board has no good node file and serves nobody.".to_owned(),
     };
     let mut lines = vec![
-        "Something is wrong with this card. / このカードの設定に問題があります。".to_owned(),
+        // The mark tells Notepad that it is UTF-8.
+        "\u{feff}Something is wrong with this card. / このカードの設定に問題があります。"
+            .to_owned(),
         String::new(),
     ];
     lines.extend_from_slice(&choice.problems);

@@ -25,7 +25,6 @@ const FILES_MAX: usize = 16;
 /// A node file has some 3 KiB.
 const FILE_MAX: u64 = 64 * 1024;
 const ERROR_FILE: &str = "ERROR.txt";
-const SSH_SERVER: &str = "/usr/sbin/sshd";
 
 /// Provisions. What is wrong with the card is told by `tell`, a line each.
 ///
@@ -46,7 +45,7 @@ pub fn run(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Resu
         format!("node file: {first}{more}")
     });
     Topic::NodeFile.warn(system, warning.as_deref())?;
-    apply(system, &board, &choice, &mut tell)?;
+    apply(system, &board, &choice)?;
     keep(system, &choice, &mut tell)?;
     if let Err(error) = write_error_file(system, &config, &choice) {
         tell(&format!("cannot write CONFIG/{ERROR_FILE}: {error}"));
@@ -85,17 +84,12 @@ fn read_text(path: &Path) -> Result<String, String> {
 }
 
 /// Puts into `/run` what network, relay and log go by.
-fn apply(
-    system: &System,
-    board: &Board,
-    choice: &Choice,
-    tell: &mut impl FnMut(&str),
-) -> Result<()> {
+fn apply(system: &System, board: &Board, choice: &Choice) -> Result<()> {
     let folder = system.at(places::NETWORK);
     for name in network::NAMES {
         file::remove(&folder.join(name))?;
     }
-    for place in [places::NODE, places::AUTHORIZED_KEYS, places::LOG_HOST] {
+    for place in [places::NODE, places::LOG_HOST] {
         file::remove(&system.at(place))?;
     }
     // A board without a node file still asks for an address, so that a person sees it alive.
@@ -111,13 +105,6 @@ fn apply(
     // The unit's group is the relay's; nobody else may read it.
     file::replace(&system.at(places::NODE), chosen.text.as_bytes(), 0o640)
         .context("cannot write the relay's node file")?;
-    if let Some(key) = &setup.network.ssh_key {
-        let line = format!("{key}\n");
-        file::replace(&system.at(places::AUTHORIZED_KEYS), line.as_bytes(), 0o644)?;
-        if !system.at(SSH_SERVER).exists() {
-            tell("the node file names an SSH key, and this image holds no SSH server");
-        }
-    }
     if let Some(host) = &setup.network.log_host {
         let line = format!("{host}\n");
         file::replace(&system.at(places::LOG_HOST), line.as_bytes(), 0o644)?;
