@@ -6,14 +6,20 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use liblzma::read::XzDecoder;
+use liblzma::stream::Stream;
 use tar::EntryType;
 
 use crate::root::{Entry, Kind};
 
 const AR_MAGIC: &[u8] = b"!<arch>\n";
 const AR_HEADER: usize = 60;
-/// Largest unpacked archive: four times the kernel's, which is the largest package.
-const UNPACKED_MAX: u64 = 1 << 30;
+/// Largest unpacked archive, in bytes: four times the kernel's, which is the largest package.
+const DATA_MAX: u64 = 1 << 30;
+/// The same for a control archive: scripts, and a list of files with their hashes.
+const CONTROL_MAX: u64 = 16 << 20;
+/// What unpacking may take for itself; `xz -9` asks for 65 MiB.
+const XZ_MEMORY_MAX: u64 = 256 << 20;
 
 /// Why a package cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +28,7 @@ pub enum DebError {
     Format(&'static str),
     #[error("{name}: cannot be unpacked")]
     Unpack { name: String, source: io::Error },
-    #[error("/{path}: {what} in a package")]
+    #[error("{path}: {what} in a package")]
     Entry { path: String, what: &'static str },
 }
 
@@ -40,21 +46,21 @@ impl Deb {
     /// `wanted` tells which paths are of interest; others are left out.
     pub fn read(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, DebError> {
         let members = members(bytes)?;
-        let control = member(&members, "control.tar")?
+        let control = member(&members, "control.tar", CONTROL_MAX)?
             .into_iter()
             .filter_map(|(path, entry)| match entry.kind {
                 Kind::File(content) => Some((path, content)),
                 Kind::Folder | Kind::Link(_) => None,
             })
             .collect();
-        let mut data = member(&members, "data.tar")?;
+        let mut data = member(&members, "data.tar", DATA_MAX)?;
         data.retain(|(path, _)| wanted(path));
         Ok(Self { control, data })
     }
 
     /// Only the control archive, which is far cheaper to unpack.
     pub fn control(bytes: &[u8]) -> Result<BTreeMap<String, Arc<[u8]>>, DebError> {
-        let entries = member(&members(bytes)?, "control.tar")?;
+        let entries = member(&members(bytes)?, "control.tar", CONTROL_MAX)?;
         let files = entries
             .into_iter()
             .filter_map(|(path, entry)| match entry.kind {
@@ -91,8 +97,12 @@ fn members(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, DebError> {
     Ok(members)
 }
 
-/// Unpacks the member called `name` with any ending that tells its compression.
-fn member(members: &[(&str, &[u8])], name: &str) -> Result<Vec<(String, Entry)>, DebError> {
+/// Unpacks the member called `name` with any ending that tells its compression, to `most` bytes.
+fn member(
+    members: &[(&str, &[u8])],
+    name: &str,
+    most: u64,
+) -> Result<Vec<(String, Entry)>, DebError> {
     let found = members
         .iter()
         .find_map(|(file, content)| Some((file, file.strip_prefix(name)?, *content)));
@@ -106,11 +116,36 @@ fn member(members: &[(&str, &[u8])], name: &str) -> Result<Vec<(String, Entry)>,
     let plain: Box<dyn Read + '_> = match ending {
         "" => Box::new(content),
         ".gz" => Box::new(flate2::read::GzDecoder::new(content)),
-        ".xz" => Box::new(liblzma::read::XzDecoder::new(content)),
+        ".xz" => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY_MAX, 0);
+            let stream = stream.map_err(|error| unpack(error.into()))?;
+            Box::new(XzDecoder::new_stream(content, stream))
+        }
         ".zst" => Box::new(zstd::Decoder::new(content).map_err(unpack)?),
         _ => return Err(DebError::Format("its compression is none that is known")),
     };
-    entries(plain.take(UNPACKED_MAX), unpack)
+    let bounded = Bounded { plain, left: most };
+    entries(bounded, unpack)
+}
+
+/// Fails where [`Read::take`] would end, so that a bomb is no package that ends early.
+struct Bounded<R> {
+    plain: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.plain.read(buffer)?;
+        let read = u64::try_from(count).map_err(io::Error::other)?;
+        self.left = self.left.checked_sub(read).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "unpacks to more than any package",
+            )
+        })?;
+        Ok(count)
+    }
 }
 
 fn entries(
@@ -142,8 +177,12 @@ fn entries(
         let kind = if tar_type == EntryType::Directory {
             Kind::Folder
         } else if tar_type == EntryType::Regular {
+            let size = entry.size();
             let mut content = Vec::new();
             entry.read_to_end(&mut content).map_err(&unpack)?;
+            if u64::try_from(content.len()).is_ok_and(|length| length != size) {
+                return Err(refused("a file that is cut off"));
+            }
             Kind::File(content.into())
         } else if tar_type == EntryType::Symlink {
             Kind::Link(target().map_err(|_| refused("a target that is no text"))?)
@@ -174,14 +213,24 @@ fn entries(
     Ok(found)
 }
 
-/// A path as it stands in a package (`./usr/bin/`) becomes one from the top (`usr/bin`).
+/// A path as it stands in a package (`./usr/bin/`) becomes one from the top (`usr/bin`); the tree
+/// that it is put into follows its own links only.
 fn relative(path: &[u8]) -> Result<String, DebError> {
     let text = std::str::from_utf8(path).map_err(|_| DebError::Entry {
         path: String::from_utf8_lossy(path).into_owned(),
         what: "a path that is no text",
     })?;
-    let text = text.strip_prefix('.').unwrap_or(text);
-    Ok(text.trim_matches('/').to_owned())
+    let rest = match text {
+        "." => "",
+        text => text.strip_prefix("./").unwrap_or(text),
+    };
+    let rest = rest.trim_matches('/');
+    if rest.split('/').any(|part| part == "..") {
+        let path = text.to_owned();
+        let what = "a path that leads out of it";
+        return Err(DebError::Entry { path, what });
+    }
+    Ok(rest.to_owned())
 }
 
 #[cfg(test)]
@@ -241,6 +290,41 @@ mod tests {
         let error = Deb::read(&bytes, |_| true).err().unwrap();
 
         assert!(matches!(error, DebError::Entry { .. }), "{error}");
+    }
+
+    #[test]
+    fn paths_that_lead_out_are_refused_and_hidden_files_keep_their_names() {
+        for path in ["./../etc/passwd", "../x", "./usr/../../x"] {
+            let bytes = deb(&[], &[Part::Raw(path, 1, b"x")]);
+            let error = Deb::read(&bytes, |_| true).err().unwrap();
+            assert!(error.to_string().contains("leads out"), "{path}: {error}");
+        }
+        let bytes = deb(&[], &[Part::HardLink("./a", "../../etc/passwd")]);
+        assert!(Deb::read(&bytes, |_| true).is_err());
+
+        let hidden = [Part::Raw("./.a", 1, b"x"), Part::Raw(".b", 1, b"x")];
+        let deb = Deb::read(&deb(&[], &hidden), |_| true).unwrap();
+        let paths: Vec<&str> = deb.data.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, [".a", ".b"]);
+    }
+
+    #[test]
+    fn a_bomb_and_a_size_that_is_not_there_are_errors() {
+        let zeros = vec![0; 1 << 20];
+        let bytes = deb(&[], &[Part::File("./a", 0o644, &zeros)]);
+        let members = members(&bytes).unwrap();
+        // The file, its header, and two blocks of zeros at the end.
+        let whole = (1 << 20) + 3 * 512;
+
+        assert!(member(&members, "data.tar", whole).is_ok());
+        let bomb = member(&members, "data.tar", (1 << 20) - 1).unwrap_err();
+
+        let DebError::Unpack { source, .. } = bomb else {
+            panic!("{bomb}");
+        };
+        assert!(source.to_string().contains("more than any"), "{source}");
+        let lie = deb(&[], &[Part::Raw("./a", 1 << 60, b"x")]);
+        assert!(Deb::read(&lie, |_| true).is_err());
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub enum StoreError {
         .0.join("\n  ")
     )]
     Gone(Vec<String>),
+    #[error(
+        "these packages are neither in the cache nor in the archive:\n  {}\nStart without --offline, \
+         or give --archive the folder that has them.",
+        .0.join("\n  ")
+    )]
+    Offline(Vec<String>),
 }
 
 /// Packages by hash.
@@ -105,7 +111,12 @@ impl Store {
             return Ok(());
         }
         let name = |package: &&Locked| format!("{} {}", package.name, package.version);
-        Err(StoreError::Gone(missing.iter().map(name).collect()))
+        let names = missing.iter().map(name).collect();
+        Err(if self.offline {
+            StoreError::Offline(names)
+        } else {
+            StoreError::Gone(names)
+        })
     }
 
     /// The bytes of a package that [`Store::fetch`] got; checked again, since disks fail.
@@ -254,10 +265,8 @@ mod tests {
         let gone = store.fetch(&[&package(b"x")], Timestamp::UNIX_EPOCH, &quiet);
 
         let text = gone.unwrap_err().to_string();
-        assert!(
-            text.contains("  a 1\n") && text.contains("--archive"),
-            "{text}"
-        );
+        assert!(text.contains("  a 1\n"), "{text}");
+        assert!(text.contains("without --offline"), "{text}");
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) enum Part<'t> {
     Link(&'t str, &'t str),
     HardLink(&'t str, &'t str),
     Device(&'t str),
+    /// A file with a path that no honest archiver writes, and the size that its header tells.
+    Raw(&'t str, u64, &'t [u8]),
 }
 
 /// A `.deb` with these control files and this content.
@@ -46,12 +48,23 @@ fn archive(parts: &[Part<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for part in parts {
         let mut header = Header::new_gnu();
+        if let Part::Raw(path, size, content) = part {
+            header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_size(*size);
+            header.set_cksum();
+            builder.append(&header, *content).unwrap();
+            continue;
+        }
         let (path, kind, mode, target, content): (_, _, _, _, &[u8]) = match part {
             Part::Folder(path, mode) => (path, EntryType::Directory, *mode, "", b""),
             Part::File(path, mode, content) => (path, EntryType::Regular, *mode, "", content),
             Part::Link(path, target) => (path, EntryType::Symlink, 0o777, *target, b""),
             Part::HardLink(path, target) => (path, EntryType::Link, 0o644, *target, b""),
             Part::Device(path) => (path, EntryType::Block, 0o600, "", b""),
+            Part::Raw(..) => unreachable!("written above"),
         };
         header.set_entry_type(kind);
         header.set_mode(mode);

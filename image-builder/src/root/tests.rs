@@ -318,7 +318,7 @@ fn a_package_that_nobody_has_stops_the_build() {
     let error = fixture.build().unwrap_err().to_string();
 
     assert!(
-        error.contains("  a 1\n") && error.contains("lock update"),
+        error.contains("  a 1\n") && error.contains("--archive"),
         "{error}"
     );
 }

@@ -50,7 +50,7 @@ fn the_layout_of_every_board_is_the_one_that_was_agreed_on() {
     assert_eq!(found, fs::read_to_string(golden).unwrap());
 }
 
-/// The packages of which a file is in the tree, to the byte, or in a boot partition; found without
+/// The packages of which a file is in the tree, to the byte, or a link, or in a boot partition; found without
 /// knowing how the tree was made.
 fn packages_in(tree: &Tree, board: &Board, lock: &Lock, store: &Store) -> BTreeSet<String> {
     let files: BTreeSet<Hash> = tree
@@ -70,7 +70,8 @@ fn packages_in(tree: &Tree, board: &Board, lock: &Lock, store: &Store) -> BTreeS
         deb.data.iter().any(|(path, entry)| match &entry.kind {
             Kind::File(content) if path.ends_with(".crt") => is_part(content),
             Kind::File(content) => files.contains(&Hash::of(content)),
-            Kind::Link(_) | Kind::Folder => false,
+            Kind::Link(_) => tree.get(path).is_some_and(|it| it.kind == entry.kind),
+            Kind::Folder => false,
         })
     };
     lock.of_board(board)
