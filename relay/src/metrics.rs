@@ -252,11 +252,6 @@ fn write_control(page: &mut Page, board: &Board) {
             counters.evicted(),
         ),
         (
-            "tasuki_turned_away_total",
-            "Connections closed before TLS.",
-            counters.turned_away(),
-        ),
-        (
             "tasuki_registered_total",
             "Links registered by hosts.",
             counters.registered(),
@@ -274,6 +269,18 @@ fn write_control(page: &mut Page, board: &Board) {
     ] {
         page.counter(name, help, value);
     }
+    page.counters(
+        "tasuki_turned_away_total",
+        "Connections closed before TLS.",
+        "cause",
+        counters.turned_away(),
+    );
+    page.counters(
+        "tasuki_links_ended_total",
+        "Links of hosts that ended.",
+        "reason",
+        counters.links_ended(),
+    );
     page.counters(
         "tasuki_refused_total",
         "Refusals sent.",

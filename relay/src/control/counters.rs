@@ -59,6 +59,105 @@ impl HandshakeFailure {
     }
 }
 
+/// Why a connection was closed before its handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// Too many failures from there.
+    Failures,
+    /// Too many wait for a place, most of them from there.
+    Crowd,
+    /// It has waited for a place long enough.
+    NoPlace,
+}
+
+impl TurnedAway {
+    /// Every cause.
+    pub const ALL: [Self; 3] = [Self::Failures, Self::Crowd, Self::NoPlace];
+
+    /// The label in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Crowd => "crowd",
+            Self::NoPlace => "no_place",
+        }
+    }
+}
+
+/// Why a host's link ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// The host hung up.
+    Closed,
+    /// The host said nothing any more.
+    Silent,
+    /// The network gave the connection up.
+    Broken,
+    /// More frames than a host has to say.
+    Flood,
+    BadFrame,
+    /// The host has a newer link.
+    Replaced,
+    /// Its name went to somebody else, who had it before.
+    Superseded,
+    /// The operator bars its address.
+    Barred,
+    /// The relay stops.
+    Stopping,
+}
+
+impl LinkEnd {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::Closed,
+        Self::Silent,
+        Self::Broken,
+        Self::Flood,
+        Self::BadFrame,
+        Self::Replaced,
+        Self::Superseded,
+        Self::Barred,
+        Self::Stopping,
+    ];
+
+    /// The label in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Silent => "silent",
+            Self::Broken => "broken",
+            Self::Flood => "flood",
+            Self::BadFrame => "bad_frame",
+            Self::Replaced => "replaced",
+            Self::Superseded => "superseded",
+            Self::Barred => "barred",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// A counter for each of some causes.
+#[derive(Debug)]
+struct Tally<T>(Vec<(T, &'static str, AtomicU64)>);
+
+impl<T: Copy + PartialEq> Tally<T> {
+    fn new(causes: &[T], label: impl Fn(T) -> &'static str) -> Self {
+        let entry = |cause: &T| (*cause, label(*cause), AtomicU64::default());
+        Self(causes.iter().map(entry).collect())
+    }
+
+    fn count(&self, cause: T) {
+        if let Some((.., counter)) = self.0.iter().find(|(it, ..)| *it == cause) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let entries = self.0.iter();
+        entries.map(|(_, label, counter)| (*label, counter.load(Ordering::Relaxed)))
+    }
+}
+
 /// Events since the start; only [`Counters::shortage`] goes both ways.
 #[derive(Debug)]
 pub struct Counters {
@@ -67,8 +166,9 @@ pub struct Counters {
     /// One more than the index of what connections are short of; zero for nothing.
     shortage: AtomicU8,
     evicted: AtomicU64,
-    turned_away: AtomicU64,
-    handshakes_failed: [AtomicU64; HandshakeFailure::ALL.len()],
+    turned_away: Tally<TurnedAway>,
+    handshakes_failed: Tally<HandshakeFailure>,
+    links_ended: Tally<LinkEnd>,
     /// One for each code of [`RefusalCode::ALL`], in its order, and one for all others.
     refused: Vec<AtomicU64>,
     registered: AtomicU64,
@@ -99,9 +199,6 @@ event_counters! {
     count_accept_error accept_errors accept_errors;
     /// Unproven connections closed to make room for newer ones.
     count_evicted evicted evicted;
-    /// Connections closed before their handshake: too many failures from there, or no place
-    /// in time.
-    count_turned_away turned_away turned_away;
     /// Links that hosts have registered.
     count_registered registered registered;
     /// Invites sent to hosts.
@@ -120,8 +217,9 @@ impl Counters {
             accept_errors: AtomicU64::default(),
             shortage: AtomicU8::default(),
             evicted: AtomicU64::default(),
-            turned_away: AtomicU64::default(),
-            handshakes_failed: Default::default(),
+            turned_away: Tally::new(&TurnedAway::ALL, TurnedAway::label),
+            handshakes_failed: Tally::new(&HandshakeFailure::ALL, HandshakeFailure::label),
+            links_ended: Tally::new(&LinkEnd::ALL, LinkEnd::label),
             refused: (0..codes).map(|_| AtomicU64::default()).collect(),
             registered: AtomicU64::default(),
             invited: AtomicU64::default(),
@@ -130,24 +228,31 @@ impl Counters {
         }
     }
 
+    pub(super) fn count_turned_away(&self, cause: TurnedAway) {
+        self.turned_away.count(cause);
+    }
+
+    /// Connections closed before their handshake, by cause.
+    pub fn turned_away(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.turned_away.read()
+    }
+
+    pub(super) fn count_link_ended(&self, reason: LinkEnd) {
+        self.links_ended.count(reason);
+    }
+
+    /// Links that ended, by reason.
+    pub fn links_ended(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.links_ended.read()
+    }
+
     pub(super) fn count_handshake_failure(&self, cause: HandshakeFailure) {
-        let position = HandshakeFailure::ALL.iter().position(|it| *it == cause);
-        let counter = position.and_then(|position| self.handshakes_failed.get(position));
-        if let Some(counter) = counter {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        self.handshakes_failed.count(cause);
     }
 
     /// Handshakes that failed, by cause.
     pub fn handshakes_failed(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let counts = self
-            .handshakes_failed
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed));
-        HandshakeFailure::ALL
-            .iter()
-            .map(|cause| cause.label())
-            .zip(counts)
+        self.handshakes_failed.read()
     }
 
     /// Handshakes that failed, of all causes.
@@ -212,9 +317,17 @@ mod tests {
         for cause in HandshakeFailure::ALL {
             counters.count_handshake_failure(cause);
         }
+        for cause in TurnedAway::ALL {
+            counters.count_turned_away(cause);
+        }
+        for reason in LinkEnd::ALL {
+            counters.count_link_ended(reason);
+        }
 
         assert!(counters.refused().all(|(_, count)| count == 1));
         assert_eq!(counters.refused().count(), RefusalCode::ALL.len() + 1);
-        assert!(counters.handshakes_failed().all(|(_, count)| count == 1));
+        let failed = counters.handshakes_failed();
+        let others = counters.turned_away().chain(counters.links_ended());
+        assert!(failed.chain(others).all(|(_, count)| count == 1));
     }
 }

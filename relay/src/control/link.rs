@@ -17,6 +17,7 @@ use tracing::{debug, info};
 use super::arrival::refuse;
 use super::board_list;
 use super::connection::{Connection, ReceiveError};
+use super::counters::LinkEnd;
 use super::leg::Reply;
 use super::presence::{Order, Orders};
 use super::refusal;
@@ -64,7 +65,9 @@ pub(super) async fn serve(
 
     drop(present);
     let lasted_s = began.elapsed().as_secs();
-    info!(computer_id = %id, %peer, lasted_s, reason = end.label(), "Link ended");
+    let reason = end.reason();
+    shared.counters.count_link_ended(reason);
+    info!(computer_id = %id, %peer, lasted_s, reason = reason.label(), "Link ended");
     link.part(end, &id).await;
 }
 
@@ -324,16 +327,19 @@ impl End {
         }
     }
 
-    fn label(&self) -> &'static str {
+    /// As metrics and the log call it.
+    fn reason(&self) -> LinkEnd {
         match self {
-            Self::Closed => "closed",
-            Self::Silent => "silent",
-            Self::Flood => "flood",
-            Self::BadFrame => "bad_frame",
-            Self::Told(code) => code.label(),
-            Self::Barred(_) => "barred",
-            Self::Stopping => "stopping",
-            Self::Broken(_) => "broken",
+            Self::Closed => LinkEnd::Closed,
+            Self::Silent => LinkEnd::Silent,
+            Self::Flood => LinkEnd::Flood,
+            Self::BadFrame => LinkEnd::BadFrame,
+            Self::Told(RefusalCode::ClaimSuperseded) => LinkEnd::Superseded,
+            // The presence table gives no third one.
+            Self::Told(_) => LinkEnd::Replaced,
+            Self::Barred(_) => LinkEnd::Barred,
+            Self::Stopping => LinkEnd::Stopping,
+            Self::Broken(_) => LinkEnd::Broken,
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::admission::Group;
+use super::counters::TurnedAway;
 use super::shared::{Entry, Shared, Unproven};
 use crate::limits;
 
@@ -65,7 +66,7 @@ impl Lobby {
         }
         let [_, group] = Group::of(from);
         if self.waiting.push(group, arrival, limits::LOBBY_MAX) {
-            shared.counters.count_turned_away();
+            shared.counters.count_turned_away(TurnedAway::Crowd);
         }
         None
     }
@@ -75,7 +76,7 @@ impl Lobby {
         let mut let_in = Vec::new();
         for (group, arrival) in self.waiting.take_in_turns() {
             if arrival.since.elapsed() >= limits::LOBBY_DEADLINE {
-                shared.counters.count_turned_away();
+                shared.counters.count_turned_away(TurnedAway::NoPlace);
                 continue;
             }
             match shared.enter(arrival.peer.ip()) {

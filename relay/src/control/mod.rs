@@ -41,7 +41,7 @@ use crate::registrar::Registrar;
 use crate::sys::memory::Memory;
 use crate::tls::OuterTls;
 
-pub use counters::{Counters, HandshakeFailure};
+pub use counters::{Counters, HandshakeFailure, LinkEnd, TurnedAway};
 pub use gate::Shortage;
 pub use session::{EndReceiver, EndSender, session_ends};
 use shared::{Drain, Shared};

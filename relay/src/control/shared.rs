@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::Settings;
 use super::admission::{Admission, Attempt, Bounds, Rates, Verdict};
-use super::counters::Counters;
+use super::counters::{Counters, TurnedAway};
 use super::invite::Invites;
 use super::leg::Answer;
 use super::presence::Presence;
@@ -125,7 +125,7 @@ impl Shared {
         let now = Instant::now().into_std();
         let may_enter = !self.admission().turns_away(from, chance, now);
         if !may_enter {
-            self.counters.count_turned_away();
+            self.counters.count_turned_away(TurnedAway::Failures);
         }
         may_enter
     }

@@ -186,6 +186,13 @@ impl Metrics {
             .collect()
     }
 
+    /// The sum of all series of a metric with labels.
+    pub fn sum(&self, name: &str) -> f64 {
+        let series = format!("{name}{{");
+        let of_it = self.0.iter().filter(|(it, _)| it.starts_with(&series));
+        of_it.map(|(_, value)| value).sum()
+    }
+
     /// The value of a series, as `tasuki_refused_total{reason="offline"}`.
     pub fn get(&self, series: &str) -> f64 {
         let value = self.0.get(series);

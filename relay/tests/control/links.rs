@@ -10,6 +10,12 @@ use tokio::io::AsyncWriteExt;
 
 use crate::rig::{Agent, Board, Deployment, Host, board, connect, until};
 
+/// Links that have ended, by reason.
+fn ended(board: &Board) -> Vec<(&'static str, u64)> {
+    let all = board.control.counters().links_ended();
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
 async fn call(board: &Board, id: &str) -> Agent {
     let mut client = board.leg().await;
     client.send(connect(id)).await;
@@ -75,6 +81,11 @@ async fn a_host_that_comes_back_replaces_its_older_link() {
     let mut late = board.link(&host).await;
     late.send(host.register(1)).await;
     assert_eq!(late.refused().await, RefusalCode::LinkReplaced);
+    assert_eq!(
+        ended(&board),
+        [("replaced", 1)],
+        "the late one never was one"
+    );
 }
 
 #[tokio::test]
@@ -238,6 +249,7 @@ async fn a_link_that_floods_or_talks_nonsense_ends() {
     let (mut link, _) = board.registered(&Host::new(2, "pc-2")).await;
     link.send(connect("pc-2")).await;
     assert_eq!(link.refused().await, RefusalCode::BadFrame);
+    assert_eq!(ended(&board), [("flood", 1), ("bad_frame", 1)]);
 }
 
 /// Strangers must not be able to end a host's link by calling faster than hosts may speak.
