@@ -219,7 +219,10 @@ pub fn manifest(path: &Path) -> Result<Manifest> {
         path.with_file_name(MANIFEST)
     };
     let text = fs::read_to_string(&place)
-        .with_context(|| format!("cannot read the manifest {}", place.display()))?;
+        .with_context(|| {
+            let place = place.display();
+            format!("cannot read {place}, which a release has beside its image; fetch it, too")
+        })?;
     Manifest::parse(&text).with_context(|| place.display().to_string())
 }
 

@@ -13,7 +13,7 @@ use crate::cache::Tool;
 use crate::debian::{self, Consent, Package};
 use crate::exec::{Call, Shell};
 use crate::report::{self, Steps};
-use crate::{demo, tidy};
+use crate::{demo, pins, tidy};
 
 /// No single program may hold up a machine for longer.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -97,7 +97,7 @@ struct Step {
     work: fn(&Tree<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "packages",
         what: "Debian packages that tests and demo need",
@@ -132,6 +132,11 @@ const STEPS: [Step; 9] = [
         name: "build",
         what: "all programs and tests",
         work: build,
+    },
+    Step {
+        name: "pins",
+        what: "the packages that images are made of can still be had",
+        work: pins,
     },
     Step {
         name: "test",
@@ -245,6 +250,10 @@ fn build(tree: &Tree<'_>) -> Result<()> {
         "--quiet",
     ];
     cargo(tree, &words).run(LIMIT)
+}
+
+fn pins(tree: &Tree<'_>) -> Result<()> {
+    pins::provide(tree.shell, tree.root)
 }
 
 fn test(tree: &Tree<'_>) -> Result<()> {

@@ -11,6 +11,7 @@ mod debian;
 mod demo;
 mod exec;
 mod nightly;
+mod pins;
 mod report;
 mod sys;
 mod tidy;

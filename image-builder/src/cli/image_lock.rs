@@ -29,6 +29,8 @@ pub(super) enum Command {
     },
     /// Tell whether the locks fit the boards, and all maintainer scripts are reviewed
     Check,
+    /// Get all locked packages into the cache; exits 69 if one is nowhere to be had any more
+    Fetch,
     /// Keep all locked packages in a folder, for the day when mirrors have forgotten them
     Archive {
         /// The folder to fill
@@ -45,6 +47,7 @@ pub(super) fn run(command: Command, workplace: &Workplace, out: &mut dyn Write) 
     match command {
         Command::Update { to } => update(workplace, &to.unwrap_or_else(|| workplace.boards()), out),
         Command::Check => check(workplace, out),
+        Command::Fetch => fetch(workplace, out),
         Command::Archive { folder } => archive(workplace, &folder, out),
         Command::Scripts { folder } => write_scripts(workplace, &folder, out),
     }
@@ -241,6 +244,16 @@ fn stale(workplace: &Workplace, reviewed: &Reviewed) -> Result<Vec<crate::identi
         packages.extend(workplace.lock(architecture)?.packages);
     }
     Ok(reviewed.stale(&packages))
+}
+
+fn fetch(workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
+    let store = workplace.store()?;
+    for lock in locks(workplace)? {
+        let packages: Vec<&Locked> = lock.packages.iter().collect();
+        store.fetch(&packages, lock.time, &workplace.progress)?;
+    }
+    writeln!(out, "the cache has every locked package")?;
+    Ok(())
 }
 
 fn archive(workplace: &Workplace, folder: &Path, out: &mut dyn Write) -> Result<()> {

@@ -35,11 +35,15 @@ use jiff::Timestamp;
 
 use crate::deployment::Deployment;
 use crate::deployment::key::Protection;
+use crate::package::store::StoreError;
+use crate::tools::ToolsError;
 
 use self::passphrase::Passphrase;
 
 /// EX_USAGE of sysexits.h.
 const EXIT_USAGE: u8 = 64;
+/// EX_UNAVAILABLE: a pinned package is nowhere to be had; programs may want to lock anew.
+const EXIT_UNAVAILABLE: u8 = 69;
 const FOLDER_VARIABLE: &str = "TASUKI_DEPLOYMENT";
 const FOLDER_DEFAULT: &str = "deployment";
 
@@ -145,9 +149,19 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to tell when standard error is gone.
             let _ = writeln!(io::stderr(), "tasuki: {error:#}");
-            ExitCode::FAILURE
+            if is_gone(&error) {
+                ExitCode::from(EXIT_UNAVAILABLE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    let in_tools = |error: &ToolsError| matches!(error, ToolsError::Store(StoreError::Gone(_)));
+    error.downcast_ref().is_some_and(in_tools)
+        || matches!(error.downcast_ref(), Some(StoreError::Gone(_)))
 }
 
 /// Runs one command; `out` gets what it has to say.

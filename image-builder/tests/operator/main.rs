@@ -3,6 +3,7 @@
 mod interruption;
 mod life;
 mod lone_board;
+mod pins;
 mod release;
 mod secrets;
 mod shell;
