@@ -79,8 +79,11 @@ impl Ingredients<'_> {
         let mut words = vec![format!("tasuki.root={}", self.root_hash)];
         let consoles = &self.board.boot.consoles;
         words.extend(consoles.iter().map(|console| format!("console={console}")));
-        // A panic is a reboot, which lets the boot chooser count. Our own units mount everything.
-        words.extend(["ro", "panic=10", "loglevel=6", "systemd.gpt_auto=no"].map(str::to_owned));
+        // A panic is a reboot, which lets the boot chooser count. A power cut while the first boot
+        // adds `data` can tear the first partition table: only with `gpt` does Linux then take the
+        // second (the kernel's admin-guide/kernel-parameters). Our own units mount everything.
+        let fixed = ["ro", "panic=10", "gpt", "loglevel=6", "systemd.gpt_auto=no"];
+        words.extend(fixed.map(str::to_owned));
         words.extend(self.board.boot.arguments.iter().cloned());
         words.join(" ")
     }

@@ -95,7 +95,7 @@ fn a_unified_kernel_image_carries_its_parts_behind_the_stub() {
     );
     let line = String::from_utf8_lossy(&sections[2].1);
     assert!(line.starts_with(&format!("tasuki.root={} ", Hash::of(b"root"))));
-    assert!(line.contains(" console=ttyAMA0 ro panic=10 "), "{line}");
+    assert!(line.contains(" console=ttyAMA0 ro panic=10 gpt "), "{line}");
     assert_eq!(sections[4].1, b"initramfs");
     assert_eq!(sections[5].1, b"kernel");
     // A version would let systemd-boot order kernels by it, and not by our numbers.
