@@ -3,8 +3,10 @@
 //! QEMU and its firmware come from the tools root of `boards/machines.lock`, so the workstation's
 //! do not matter. Owns processes of QEMU and what it takes to speak to them; knows nothing of what
 //! is in an image. It must never be needed by the product.
-//! Read next: [`Setup`] for what can be asked for, [`Machine`] for what can be done then.
+//! Read next: [`Setup`] for what can be asked for, [`Machine`] for what can be done then,
+//! [`block`] for a card that forgets.
 
+pub mod block;
 mod console;
 mod machine;
 mod qmp;
