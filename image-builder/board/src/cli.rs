@@ -12,9 +12,10 @@ use clap::{Parser, Subcommand};
 use crate::gate::{self, Hold, Verdict};
 use crate::log::Forwarder;
 use crate::places::{self, Board, Topic};
-use crate::slot::mounted::Mounted;
-use crate::slot::{Slot, Slots, State};
+use crate::slot::mounted;
+use crate::slot::{Slot, State};
 use crate::sys::System;
+use crate::update::{self, Outcome};
 use crate::watch::view::View;
 use crate::{clock, data, file, log, provision, watch};
 
@@ -41,6 +42,9 @@ enum Command {
     /// The two systems on the card
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// A new system for the other slot
+    #[command(subcommand)]
+    Update(UpdateCommand),
     /// Send the journal to the log host of the node file, for ever
     Log,
     /// Say how the board does, as its screen does
@@ -63,6 +67,14 @@ enum ClockCommand {
     Restore,
     /// Remember the time
     Save,
+}
+
+#[derive(Debug, Subcommand)]
+enum UpdateCommand {
+    /// Take the update that lies on the card
+    Card,
+    /// Take the update at the node file's address, and wait until nobody is on the board
+    Pull,
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,6 +118,7 @@ fn run(system: &System, command: Command) -> Result<ExitCode> {
         Command::Clock(ClockCommand::Save) => clock::save(system, SystemTime::now())?,
         Command::Slot(SlotCommand::Resume) => resume(system)?,
         Command::Slot(command) => slot(system, &command)?,
+        Command::Update(command) => look_for_update(system, &command)?,
         Command::Log => forward(system)?,
         Command::Status => {
             let view = View::gather(system, &Board::load(system)?);
@@ -116,6 +129,24 @@ fn run(system: &System, command: Command) -> Result<ExitCode> {
         Command::Gate => return wait_for_health(system),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A new system is started by `tasuki-restart.service`, which finds a mark.
+fn look_for_update(system: &System, command: &UpdateCommand) -> Result<()> {
+    let now = SystemTime::now();
+    let outcome = match command {
+        UpdateCommand::Card => update::from_card(system, now, tell),
+        UpdateCommand::Pull => update::pull(system, now, tell),
+    }?;
+    if outcome == Outcome::Nothing {
+        return Ok(());
+    }
+    if matches!(command, UpdateCommand::Pull) {
+        tell("update: the new system starts when nobody is on this board, or in a day");
+        update::wait_for_quiet(system);
+    }
+    tell("update: restarting into the new system");
+    Ok(update::ask_for_restart(system)?)
 }
 
 fn forward(system: &System) -> Result<()> {
@@ -132,7 +163,7 @@ fn forward(system: &System) -> Result<()> {
 }
 
 fn slot(system: &System, command: &SlotCommand) -> Result<()> {
-    let mut slots = open(system)?;
+    let mut slots = mounted::slots(system)?;
     match command {
         SlotCommand::Try => {
             slots.try_other()?;
@@ -157,7 +188,7 @@ fn describe(running: Slot, State { good, tries_left }: State) -> String {
 /// Leaves a mark for the units that follow: [`places::PROBATION`] or [`places::TRY_OTHER`].
 /// A board whose state cannot be read serves with what it runs.
 fn resume(system: &System) -> Result<()> {
-    let resumed = open(system).and_then(|mut slots| {
+    let resumed = mounted::slots(system).and_then(|mut slots| {
         let reboot = slots.resume()?;
         Ok((reboot.is_some(), slots.running, slots.state()?))
     });
@@ -190,7 +221,7 @@ fn resume(system: &System) -> Result<()> {
 
 /// Fails, so that the unit reboots, only if this slot is on probation and does not get healthy.
 fn wait_for_health(system: &System) -> Result<ExitCode> {
-    let slots = open(system)?;
+    let slots = mounted::slots(system)?;
     if slots.state().is_ok_and(|state| state.good == slots.running) {
         return Ok(ExitCode::SUCCESS);
     }
@@ -211,24 +242,9 @@ fn wait_for_health(system: &System) -> Result<ExitCode> {
             }
         }
     }
-    open(system)?.mark_good()?;
+    mounted::slots(system)?.mark_good()?;
     tell("healthy: this slot is good now");
     Ok(ExitCode::SUCCESS)
-}
-
-fn open(system: &System) -> Result<Slots<Mounted<'_>>> {
-    let chain = Board::load(system)?.chain;
-    let path = system.at(places::SLOT);
-    let running = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?
-        .trim()
-        .parse()
-        .map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
-    Ok(Slots {
-        chain,
-        volumes: Mounted::open(system, chain),
-        running,
-    })
 }
 
 fn say(text: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod clock;
 pub mod data;
+pub mod error_file;
 pub mod file;
 pub mod gate;
 pub mod log;
@@ -10,4 +11,5 @@ pub mod places;
 pub mod provision;
 pub mod slot;
 pub mod sys;
+pub mod update;
 pub mod watch;

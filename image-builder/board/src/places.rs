@@ -15,6 +15,8 @@ pub const CONFIG: &str = "/run/tasuki/config";
 pub const DATA: &str = "/var/lib/tasuki";
 pub const LAST_GOOD_NODE: &str = "/var/lib/tasuki/board/node.toml";
 pub const SAVED_CLOCK: &str = "/var/lib/tasuki/board/clock";
+/// Generation of the last update order that was obeyed.
+pub const TAKEN: &str = "/var/lib/tasuki/board/update";
 /// Why the other slot was given up, as it said itself.
 pub const FAILURE: &str = "/var/lib/tasuki/board/failure";
 pub const NODE: &str = "/run/tasuki/node.toml";
@@ -26,6 +28,8 @@ pub const LOCATE: &str = "/run/tasuki/locate";
 pub const PROBATION: &str = "/run/tasuki/probation";
 /// There when the next thing to do is a reboot into the other slot.
 pub const TRY_OTHER: &str = "/run/tasuki/try-other";
+/// There when the next thing to do is a restart into an update.
+pub const RESTART: &str = "/run/tasuki/restart";
 pub const CONTROL_SOCKET: &str = "/run/tasuki-relay/control.sock";
 
 /// What an image says about itself.
@@ -80,6 +84,10 @@ pub enum Topic {
     Data,
     Clock,
     Slot,
+    /// A bundle on the card.
+    Update,
+    /// A bundle at the node file's address.
+    Pull,
 }
 
 impl Topic {
@@ -89,6 +97,8 @@ impl Topic {
             Self::Data => "data",
             Self::Clock => "clock",
             Self::Slot => "slot",
+            Self::Update => "update",
+            Self::Pull => "update-address",
         };
         system.at(WARNINGS).join(name)
     }

@@ -11,14 +11,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::ifaddrs::getifaddrs;
+use nix::libc;
 use nix::mount::{MsFlags, mount, umount};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_settime};
 use nix::unistd::{sethostname, syncfs};
 
+/// For opening a device that nobody else in the kernel uses: not mounted, not part of the running
+/// system (open(2), `O_EXCL`).
+pub const ALONE: i32 = libc::O_EXCL;
 /// Held while a file system is writable.
 const LOCK: &str = "/run/tasuki/lock";
 
@@ -166,6 +170,13 @@ impl System {
             .filter(|it| !matches!(it, IpAddr::V6(it) if it.is_unicast_link_local()))
             .collect()
     }
+}
+
+/// Forgets what memory holds of a file or device, so that reading asks the card itself
+/// (`posix_fadvise(2)`).
+pub fn forget_cached(file: &fs::File) -> io::Result<()> {
+    posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+    Ok(())
 }
 
 /// Nothing on a card is a program or a device.

@@ -26,9 +26,12 @@ pub(super) struct Arguments {
     /// Where agents dial first, HOST:PORT, kept for the next time [default: the boards' addresses]
     #[arg(long = "address", value_name = "HOST:PORT")]
     addresses: Vec<Address>,
-    /// Where agents ask for new versions, kept for the next time
+    /// Where agents and boards ask for new versions, kept for the next time and for node files
     #[arg(long, value_name = "HTTPS-ADDRESS")]
     update: Option<UpdateAddress>,
+    /// Certificate (PEM) of the CA of that address, for node files; browsers' CAs without it
+    #[arg(long, value_name = "FILE", requires = "update")]
+    update_ca: Option<PathBuf>,
     /// Where to write the file [default: tasuki-entry.toml]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -38,8 +41,10 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     let Arguments {
         addresses: given,
         update,
+        update_ca,
         out,
     } = arguments;
+    let update_ca = update_ca.map(|path| certificate(&path)).transpose()?;
     let mut deployment = context.open()?;
     let path = out.unwrap_or_else(|| FILE_NAME.into());
     check_place(&path, &deployment)?;
@@ -55,6 +60,7 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
         }
         if update.is_some() {
             record.update = update;
+            record.update_ca = update_ca;
         }
     })?;
     let record = deployment.record();
@@ -74,6 +80,16 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     file::replace(&path, text.as_bytes(), file::PUBLIC)
         .with_context(|| format!("cannot write {}", path.display()))?;
     tell(&entry, &path, context)
+}
+
+/// The first certificate of a file.
+fn certificate(path: &Path) -> Result<String> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    match x509_parser::pem::parse_x509_pem(text.as_bytes()) {
+        Ok((_, pem)) if pem.parse_x509().is_ok() => Ok(text),
+        _ => bail!("{} holds no certificate in PEM", path.display()),
+    }
 }
 
 fn tell(entry: &Entry, path: &Path, context: &mut Context<'_>) -> Result<()> {

@@ -97,6 +97,7 @@ pub fn issue(
             network: order.network,
             fleet: order.fleet,
             update: record.update.as_ref().map(|it| it.as_str().to_owned()),
+            update_ca: record.update_ca.clone(),
             deployment_key: Some(record.deployment_key),
         },
     })

@@ -31,6 +31,8 @@ pub struct Record {
     /// What entry files say; empty: the boards' own addresses.
     pub entry_addresses: Vec<Address>,
     pub update: Option<UpdateAddress>,
+    /// Certificate (PEM) of that address's CA, if browsers do not know it.
+    pub update_ca: Option<String>,
     pub registrar: PublicKey,
     pub deployment_key: PublicKey,
     /// Numbers of the one or two CAs; the last one signs.
@@ -103,6 +105,9 @@ impl Record {
         let update = self.update.as_ref().map_or_else(String::new, |update| {
             format!("update = {}\n", quote(update.as_str()))
         });
+        let update_ca = self.update_ca.as_ref();
+        let update_ca =
+            update_ca.map_or_else(String::new, |ca| format!("update_ca = {}\n", quote(ca)));
         let mut text = format!(
             "# Record of a Tasuki deployment, written by the program `tasuki`: do not edit it.\n\
              # Back up the whole folder: without it no board can be added, renewed or revoked.\n\
@@ -113,7 +118,7 @@ impl Record {
              node_generation = {}\n\
              update_generation = {}\n\
              entry_addresses = {}\n\
-             {update}registrar = {}\n\
+             {update}{update_ca}registrar = {}\n\
              deployment_key = {}\n\
              ca = [{}]\n",
             quote(self.name.as_str()),
@@ -193,6 +198,7 @@ fn take(top: &mut Table<'_>) -> Option<Record> {
     let update_generation = top.optional("update_generation").unwrap_or(0);
     let entry_addresses = top.required("entry_addresses");
     let update = top.optional("update");
+    let update_ca = top.optional("update_ca");
     let registrar = top.required("registrar");
     let deployment_key = top.required("deployment_key");
     let ca: Option<Vec<u32>> = top.required("ca");
@@ -208,6 +214,7 @@ fn take(top: &mut Table<'_>) -> Option<Record> {
         update_generation,
         entry_addresses: entry_addresses?,
         update,
+        update_ca,
         registrar: registrar?,
         deployment_key: deployment_key?,
         ca: ca?,
@@ -362,6 +369,7 @@ mod tests {
             update_generation: 7,
             entry_addresses: Vec::new(),
             update: Some("https://example.jp/tasuki".parse().expect("an address")),
+            update_ca: Some("-----BEGIN CERTIFICATE-----\n".into()),
             registrar: PublicKey([1; 32]),
             deployment_key: PublicKey([2; 32]),
             ca: vec![1, 2],

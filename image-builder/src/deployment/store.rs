@@ -230,6 +230,7 @@ fn fill(
         update_generation: 0,
         entry_addresses: Vec::new(),
         update: None,
+        update_ca: None,
         registrar: registrar.public_key(),
         deployment_key: deployment_key.public_key(),
         ca: vec![1],

@@ -46,6 +46,8 @@ pub struct Setup {
     pub fleet: Vec<Address>,
     /// Where to look for new images, an HTTPS address.
     pub update: Option<String>,
+    /// Certificate (PEM) of the CA of that address; those that browsers trust without it.
+    pub update_ca: Option<String>,
     /// Signs new images.
     pub deployment_key: Option<PublicKey>,
 }
@@ -91,6 +93,11 @@ impl NodeFile {
             .update
             .as_ref()
             .map_or_else(String::new, |it| format!("update = {}\n", quote(it)));
+        let update_ca = self
+            .setup
+            .update_ca
+            .as_ref()
+            .map_or_else(String::new, |it| format!("update_ca = {}\n", quote(it)));
         let deployment_key = self.setup.deployment_key.map_or_else(String::new, |it| {
             format!("deployment_key = {}\n", quote(&it.to_string()))
         });
@@ -115,7 +122,7 @@ impl NodeFile {
              registrar = {}\n\
              certificate = {}\n\
              key = {}\n\
-             {update}{deployment_key}{network}{lone}{fleet}",
+             {update}{update_ca}{deployment_key}{network}{lone}{fleet}",
             self.name,
             quote(&self.deployment),
             self.generation,
@@ -185,6 +192,7 @@ fn take(top: &mut Table<'_>) -> Option<NodeFile> {
 
 fn take_setup(top: &mut Table<'_>) -> Setup {
     let update: Option<String> = top.optional("update");
+    let update_ca = top.optional("update_ca");
     let deployment_key = top.optional("deployment_key");
     let network = top.table("network", Network::take).unwrap_or_default();
     let fleet = top
@@ -209,6 +217,7 @@ fn take_setup(top: &mut Table<'_>) -> Setup {
         network,
         fleet,
         update,
+        update_ca,
         deployment_key,
     }
 }

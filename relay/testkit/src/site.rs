@@ -17,24 +17,15 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub struct Site {
     pub deployment: Deployment,
     program: PathBuf,
-    /// Whom the relay becomes when root starts it.
-    user: &'static str,
     directory: tempfile::TempDir,
 }
 
 impl Site {
     /// A site for this build of `tasuki-relay`, with further lines of configuration.
     pub fn new(program: impl Into<PathBuf>, more: &str) -> Self {
-        Self::of_user(program, "nobody", more)
-    }
-
-    /// The same for a relay that becomes this user: what the kernel counts by user is then not
-    /// shared with the relays of other tests.
-    pub fn of_user(program: impl Into<PathBuf>, user: &'static str, more: &str) -> Self {
         let site = Self {
             deployment: Deployment::new(),
             program: program.into(),
-            user,
             directory: tempfile::tempdir().unwrap(),
         };
         site.write_config(more);
@@ -44,7 +35,7 @@ impl Site {
 
     /// Writes `relay.toml`: what every test needs, then these lines.
     pub fn write_config(&self, more: &str) {
-        let mut config = self.user_line();
+        let mut config = self.user().to_owned();
         config.push_str(
             "node_file = \"node.toml\"\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"state\"\n\
              control_socket = \"run/control.sock\"\nworkers = 2\n",
@@ -62,11 +53,11 @@ impl Site {
     }
 
     /// Whom the relay becomes: root must say, and nobody else can choose.
-    fn user_line(&self) -> String {
+    fn user(&self) -> &str {
         if self.belongs_to_root() {
-            format!("user = \"{}\"\n", self.user)
+            "user = \"nobody\"\n"
         } else {
-            "# as whoever runs the test\n".into()
+            "# as whoever runs the test\n"
         }
     }
 
@@ -78,10 +69,7 @@ impl Site {
     pub(crate) fn hand_over(&self) {
         if self.belongs_to_root() {
             let mut chown = Command::new("chown");
-            chown
-                .arg("-R")
-                .arg(format!("{}:", self.user))
-                .arg(self.directory.path());
+            chown.args(["-R", "nobody:"]).arg(self.directory.path());
             // The folder stays root's, who can let its own files into it.
             std::fs::set_permissions(self.directory.path(), Permissions::from_mode(0o755)).unwrap();
             assert!(chown.status().unwrap().success());

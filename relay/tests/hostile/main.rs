@@ -18,7 +18,6 @@ mod crowd;
 mod fault;
 mod garbage;
 mod invites;
-mod ipv6;
 mod leaks;
 mod metrics;
 mod scan;

@@ -136,10 +136,10 @@ fn newest(
         .max_by_key(|(_, file)| file.node.generation)
 }
 
-/// What stands in `ERROR.txt`, for whoever opens the card on a PC: lines end as on Windows.
-pub fn error_text(choice: &Choice) -> Option<String> {
+/// What stands in `ERROR.txt`, for whoever opens the card on a PC.
+pub fn error_lines(choice: &Choice) -> Vec<String> {
     if choice.problems.is_empty() {
-        return None;
+        return Vec::new();
     }
     let state = match &choice.chosen {
         Some(Chosen { node, is_new, .. }) => format!(
@@ -168,5 +168,5 @@ pub fn error_text(choice: &Choice) -> Option<String> {
         "Correct that and start the board again; this file goes away by itself.".to_owned(),
         "直してから再起動してください。このファイルは自動的に消えます。".to_owned(),
     ]);
-    Some(lines.join("\r\n") + "\r\n")
+    lines
 }

@@ -14,17 +14,17 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
+use crate::error_file::{self, Section};
 use crate::file;
 use crate::places::{self, Board, Topic};
 use crate::sys::System;
 
-use self::choice::{CardFile, Choice, choose, error_text, is_node_file};
+use self::choice::{CardFile, Choice, choose, error_lines, is_node_file};
 
 /// More node files than this on a card are not looked at.
 const FILES_MAX: usize = 16;
 /// A node file has some 3 KiB.
 const FILE_MAX: u64 = 64 * 1024;
-const ERROR_FILE: &str = "ERROR.txt";
 
 /// Provisions. What is wrong with the card is told by `tell`, a line each.
 ///
@@ -47,8 +47,11 @@ pub fn run(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Resu
     Topic::NodeFile.warn(system, warning.as_deref())?;
     apply(system, &board, &choice)?;
     keep(system, &choice, &mut tell)?;
-    if let Err(error) = write_error_file(system, &config, &choice) {
-        tell(&format!("cannot write CONFIG/{ERROR_FILE}: {error}"));
+    if let Err(error) = error_file::set(system, Section::NodeFile, &error_lines(&choice)) {
+        tell(&format!(
+            "cannot write CONFIG/{}: {error}",
+            error_file::NAME
+        ));
     }
     Ok(())
 }
@@ -126,22 +129,4 @@ fn keep(system: &System, choice: &Choice, tell: &mut impl FnMut(&str)) -> Result
         Topic::Data.warn(system, Some(&text))?;
     }
     Ok(())
-}
-
-/// Writes, replaces or removes `ERROR.txt`, and touches the card only if that changes anything.
-fn write_error_file(system: &System, config: &Path, choice: &Choice) -> io::Result<()> {
-    let path = config.join(ERROR_FILE);
-    let wanted = error_text(choice);
-    let found = match fs::read(&path) {
-        Ok(found) => Some(found),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    if found.as_deref() == wanted.as_ref().map(String::as_bytes) || !config.is_dir() {
-        return Ok(());
-    }
-    system.writable(config, || match &wanted {
-        Some(text) => file::replace(&path, text.as_bytes(), 0o644),
-        None => file::remove(&path),
-    })
 }

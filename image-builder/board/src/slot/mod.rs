@@ -34,6 +34,11 @@ impl Slot {
             Self::B => Self::A,
         }
     }
+
+    /// Label of its boot partition.
+    pub fn boot_label(self) -> String {
+        format!("BOOT-{}", self.to_string().to_uppercase())
+    }
 }
 
 impl fmt::Display for Slot {

@@ -4,10 +4,31 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::places;
+use anyhow::{Context, Result};
+
+use crate::places::{self, Board};
 use crate::sys::System;
 
-use super::{BootChain, Slot, Volume, Volumes};
+use super::{BootChain, Slot, Slots, Volume, Volumes};
+
+/// The slots of this board, for as long as they are needed: boot partitions are mounted meanwhile.
+///
+/// # Errors
+/// The image or `/run` is broken.
+pub fn slots(system: &System) -> Result<Slots<Mounted<'_>>> {
+    let chain = Board::load(system)?.chain;
+    let path = system.at(places::SLOT);
+    let running = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .trim()
+        .parse()
+        .map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
+    Ok(Slots {
+        chain,
+        volumes: Mounted::open(system, chain),
+        running,
+    })
+}
 
 /// The partitions, mounted read-only but for the moment of a change; unmounted on drop.
 #[derive(Debug)]
@@ -28,8 +49,7 @@ impl<'s> Mounted<'s> {
         if chain == BootChain::SdBoot {
             for slot in [Slot::A, Slot::B] {
                 let mount_point = this.mount_point(Volume::Boot(slot));
-                let label = format!("BOOT-{}", slot.to_string().to_uppercase());
-                if system.mount_fat(&label, &mount_point).is_ok() {
+                if system.mount_fat(&slot.boot_label(), &mount_point).is_ok() {
                     this.mounted.push(mount_point);
                 }
             }

@@ -15,8 +15,9 @@ pub enum Pattern {
     Healthy,
     /// One second on, one second off: starting, or being emptied.
     Waiting,
-    /// One short flash a second: the card's node file is wrong; the board may serve all the same.
-    NodeFile,
+    /// One short flash a second: the node file is wrong or an update has failed; the board may serve
+    /// all the same.
+    Card,
     /// Five flashes a second: not serving.
     Failed,
     /// Flickering: somebody is looking for this board.
@@ -29,7 +30,7 @@ impl Pattern {
         match self {
             Self::Healthy => None,
             Self::Waiting => Some((1_000, 1_000)),
-            Self::NodeFile => Some((100, 900)),
+            Self::Card => Some((100, 900)),
             Self::Failed => Some((100, 100)),
             Self::Locate => Some((30, 30)),
         }
@@ -78,7 +79,7 @@ mod tests {
         );
         let blinking = [
             Pattern::Waiting,
-            Pattern::NodeFile,
+            Pattern::Card,
             Pattern::Failed,
             Pattern::Locate,
         ];

@@ -37,7 +37,8 @@ pub struct View {
     pub relay: Relay,
     pub addresses: Vec<IpAddr>,
     pub clock_is_synchronised: bool,
-    pub bad_node_file: bool,
+    /// Somebody has to do something about the card: its node file, or an update.
+    pub bad_card: bool,
     pub locating: bool,
     pub warnings: Vec<String>,
 }
@@ -60,7 +61,9 @@ impl View {
             relay: relay(status.as_ref(), uptime),
             addresses: system.addresses(),
             clock_is_synchronised: system.at("/run/systemd/timesync/synchronized").exists(),
-            bad_node_file: Topic::NodeFile.is_set(system),
+            bad_card: [Topic::NodeFile, Topic::Update, Topic::Slot]
+                .iter()
+                .any(|topic| topic.is_set(system)),
             locating: locating_until(system).is_some_and(|until| uptime < until),
             warnings,
         }
@@ -71,7 +74,7 @@ impl View {
         match self.relay {
             _ if self.locating => Pattern::Locate,
             Relay::Down => Pattern::Failed,
-            _ if self.bad_node_file => Pattern::NodeFile,
+            _ if self.bad_card => Pattern::Card,
             Relay::Starting | Relay::Draining { .. } => Pattern::Waiting,
             Relay::Serving { .. } => Pattern::Healthy,
         }
@@ -169,7 +172,7 @@ mod tests {
             },
             addresses: vec!["192.0.2.10".parse().expect("an address")],
             clock_is_synchronised: true,
-            bad_node_file: false,
+            bad_card: false,
             locating: false,
             warnings: Vec::new(),
         }
@@ -219,10 +222,10 @@ mod tests {
             pattern(|it| it.relay = Relay::Draining { sessions: 1 }),
             Pattern::Waiting
         );
-        assert_eq!(pattern(|it| it.bad_node_file = true), Pattern::NodeFile);
+        assert_eq!(pattern(|it| it.bad_card = true), Pattern::Card);
         assert_eq!(
             pattern(|it| {
-                it.bad_node_file = true;
+                it.bad_card = true;
                 it.relay = Relay::Down;
             }),
             Pattern::Failed

@@ -12,9 +12,12 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tasuki_board::slot::environment::{SIZE, encode};
 use tasuki_board::slot::{BootChain, Slot, State, Volume, Volumes};
+use tasuki_board::update::install::{Partitions, Place, install};
+
+use super::bundle::{Parts, bundle, parts};
 
 /// What a slot holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Content {
     /// A system of that version.
     Works(u32),
@@ -27,6 +30,10 @@ pub(crate) struct Disk {
     chain: BootChain,
     files: BTreeMap<(Volume, String), Vec<u8>>,
     slots: [Content; 2],
+    /// What lies in the partitions of a slot.
+    parts: [Parts; 2],
+    /// Sectors of a slot on their way to the card.
+    pending: Vec<(Place, usize, [u8; SIZE])>,
     /// Numbers of the writes during which the power goes, rising.
     cuts: Vec<usize>,
     writes: usize,
@@ -67,6 +74,8 @@ impl Disk {
             chain,
             files,
             slots: [Content::Works(1), Content::Unfinished],
+            parts: [parts(Content::Works(1)), parts(Content::Unfinished)],
+            pending: Vec::new(),
             cuts,
             writes: 0,
             was_cut: false,
@@ -91,18 +100,53 @@ impl Disk {
         self.cuts.clear();
     }
 
-    /// Writes a system into a slot: first it is unfinished, then it is whole.
+    /// Puts a system into a slot, as the board does.
     pub(crate) fn write_slot(&mut self, slot: Slot, content: Content) -> io::Result<()> {
-        let boot = Volume::Boot(slot);
-        self.files.retain(|(volume, _), _| *volume != boot);
-        self.slots[usize::from(slot == Slot::B)] = Content::Unfinished;
-        self.flush(Vec::new())?;
-        self.slots[usize::from(slot == Slot::B)] = content;
-        if self.chain == BootChain::SdBoot {
-            let path = "EFI/Linux/tasuki-000000+0.efi".to_owned();
-            self.files.insert((boot, path), Vec::new());
+        let (manifest, pieces) = bundle(content);
+        let mut target = Target {
+            disk: self,
+            slot,
+            content,
+        };
+        install(&manifest, &mut pieces.as_slice(), &mut target).map_err(io::Error::other)
+    }
+
+    /// Puts the sectors of a slot on the card, unless the power goes right now.
+    ///
+    /// # Panics
+    /// The slot can be started, and is not whole.
+    fn flush_slot(&mut self, slot: Slot, content: Content) -> io::Result<()> {
+        let cut = self.cuts.contains(&self.writes);
+        self.writes += 1;
+        let index = usize::from(slot == Slot::B);
+        for (place, number, sector) in std::mem::take(&mut self.pending) {
+            if !cut || self.rng.gen_bool(0.5) {
+                let at = number * SIZE;
+                self.parts[index].get_mut(&place).expect("a partition")[at..at + SIZE]
+                    .copy_from_slice(&sector);
+            }
         }
-        Ok(())
+        let boot = Volume::Boot(slot);
+        let held = self.slots[index];
+        if self.parts[index][&Place::Boot][..SIZE] == [0; SIZE] {
+            self.files.retain(|(volume, _), _| *volume != boot);
+            self.slots[index] = Content::Unfinished;
+        } else if held == Content::Unfinished {
+            assert_eq!(self.parts[index], parts(content), "bootable, so whole");
+            self.slots[index] = content;
+            if self.chain == BootChain::SdBoot {
+                let path = "EFI/Linux/tasuki-000000+0.efi".to_owned();
+                self.files.insert((boot, path), Vec::new());
+            }
+        } else {
+            assert_eq!(self.parts[index], parts(held), "bootable, so untouched");
+        }
+        self.was_cut |= cut;
+        if cut {
+            Err(io::Error::other("the power is gone"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Puts sectors on the disk, unless the power goes right now.
@@ -167,5 +211,35 @@ impl Volumes for &mut Disk {
             Sector::Name(volume, to.to_owned(), bytes),
             Sector::NoName(volume, from.to_owned()),
         ])
+    }
+}
+
+/// A slot that is written to.
+struct Target<'d> {
+    disk: &'d mut Disk,
+    slot: Slot,
+    content: Content,
+}
+
+impl Partitions for Target<'_> {
+    fn write(&mut self, place: Place, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let first = usize::try_from(offset).expect("small") / SIZE;
+        for (number, sector) in bytes.chunks(SIZE).enumerate() {
+            let sector = sector.try_into().expect("whole sectors");
+            self.disk.pending.push((place, first + number, sector));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, _: Place) -> io::Result<()> {
+        self.disk.flush_slot(self.slot, self.content)
+    }
+
+    fn read(&mut self, place: Place, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        assert!(self.disk.pending.is_empty(), "memory would answer");
+        let part = &self.disk.parts[usize::from(self.slot == Slot::B)][&place];
+        let at = usize::try_from(offset).expect("small");
+        bytes.copy_from_slice(&part[at..at + bytes.len()]);
+        Ok(())
     }
 }

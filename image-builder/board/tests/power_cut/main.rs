@@ -3,6 +3,7 @@
 //! The state machine runs against a model disk (`disk`) that loses what was not yet flushed, and
 //! against simulators of the three boot chains (`chooser`), made from their documentation.
 
+mod bundle;
 mod chooser;
 mod disk;
 
@@ -18,7 +19,7 @@ use self::disk::{Content, Disk};
 /// Power cycles after which a board must have settled.
 const BOOTS_MAX: usize = 30;
 /// More writes than two updates make, the boot chain's included.
-const WRITES_MAX: usize = 40;
+const WRITES_MAX: usize = 48;
 const SEEDS: u64 = 16;
 const CHAINS: [BootChain; 3] = [BootChain::SdBoot, BootChain::UBoot, BootChain::TryBoot];
 

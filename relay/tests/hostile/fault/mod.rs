@@ -10,7 +10,6 @@ mod descriptors;
 mod disk;
 mod journal;
 mod memory;
-mod pipes;
 mod reload;
 mod renewal;
 mod stuck;

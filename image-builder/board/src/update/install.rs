@@ -1,0 +1,179 @@
+//! Writing a system into the slot that does not run.
+//!
+//! The slot is emptied first and made bootable last: the first sector of its boot partition, without
+//! which there is no file system, is cleared before anything else is written, and written after
+//! all of the rest has been read back from the card. So a power cut leaves an empty slot or a whole
+//! one. Every piece is checked before it is unpacked; memory holds one at a time.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use protocol::file::update::{Manifest, PIECE, Part, Sha256};
+
+/// Bytes of the sector that makes a FAT file system.
+const SECTOR: usize = 512;
+
+/// A partition of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    Root,
+    Verity,
+    Boot,
+}
+
+impl Place {
+    /// In the order of [`Manifest::parts`].
+    pub const ALL: [Self; 3] = [Self::Root, Self::Verity, Self::Boot];
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Root => "root",
+            Self::Verity => "verity",
+            Self::Boot => "boot",
+        })
+    }
+}
+
+/// The partitions of the slot that does not run. Offsets are bytes, and whole sectors.
+pub trait Partitions {
+    fn write(&mut self, place: Place, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Everything that was written to the partition is on the card when it returns.
+    fn flush(&mut self, place: Place) -> io::Result<()>;
+    /// Reads from the card, whatever memory remembers of it.
+    fn read(&mut self, place: Place, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+}
+
+/// Why a system is not in the slot; the slot is empty then.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    #[error("is damaged: piece {number} of {place} is not the one of its manifest; copy it anew")]
+    Piece { place: Place, number: usize },
+    #[error("ends in the middle: copy it anew")]
+    Truncated,
+    #[error("cannot be read: {0}")]
+    Source(io::Error),
+    #[error("cannot be written to the card: {0}; replace the card if that happens again")]
+    Card(io::Error),
+    #[error("is not what the card gives back of {0}: the card is failing; replace it")]
+    ReadBack(Place),
+}
+
+/// Writes the system of `manifest`, whose signature holds; `pieces` gives what follows the head.
+pub fn install(
+    manifest: &Manifest,
+    pieces: &mut impl Read,
+    slot: &mut impl Partitions,
+) -> Result<(), InstallError> {
+    empty(slot)?;
+    let mut first = [0; SECTOR];
+    for (place, part) in parts(manifest) {
+        for (number, offset) in offsets(part).enumerate() {
+            let mut bytes = next(part, place, number, pieces)?;
+            if let (Place::Boot, 0, Some(sector)) = (place, number, bytes.get_mut(..SECTOR)) {
+                first.copy_from_slice(sector);
+                sector.fill(0);
+            }
+            slot.write(place, offset, &bytes)
+                .map_err(InstallError::Card)?;
+            // Piece by piece: the card's buffers stay short, and sessions get their turn.
+            slot.flush(place).map_err(InstallError::Card)?;
+        }
+    }
+    for (place, part) in parts(manifest) {
+        let hash = read_back(part, place, slot, &first).map_err(InstallError::Card)?;
+        if hash != part.sha256 {
+            return Err(InstallError::ReadBack(place));
+        }
+    }
+    slot.write(Place::Boot, 0, &first)
+        .map_err(InstallError::Card)?;
+    slot.flush(Place::Boot).map_err(InstallError::Card)?;
+    let mut again = [0; SECTOR];
+    slot.read(Place::Boot, 0, &mut again)
+        .map_err(InstallError::Card)?;
+    if again == first {
+        Ok(())
+    } else {
+        Err(InstallError::ReadBack(Place::Boot))
+    }
+}
+
+/// Reads all pieces and checks them, without a place to put them.
+pub fn check(manifest: &Manifest, pieces: &mut impl Read) -> Result<(), InstallError> {
+    for (place, part) in parts(manifest) {
+        for number in 0..part.pieces.len() {
+            next(part, place, number, pieces)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes what makes the slot bootable away.
+fn empty(slot: &mut impl Partitions) -> Result<(), InstallError> {
+    slot.write(Place::Boot, 0, &[0; SECTOR])
+        .map_err(InstallError::Card)?;
+    slot.flush(Place::Boot).map_err(InstallError::Card)
+}
+
+fn parts(manifest: &Manifest) -> impl Iterator<Item = (Place, &Part)> {
+    let parts = manifest.parts().map(|(_, part)| part);
+    Place::ALL.into_iter().zip(parts)
+}
+
+/// Where the pieces of a part begin.
+fn offsets(part: &Part) -> impl Iterator<Item = u64> {
+    (0..part.length).step_by(PIECE)
+}
+
+/// The next piece, unpacked.
+fn next(
+    part: &Part,
+    place: Place,
+    number: usize,
+    pieces: &mut impl Read,
+) -> Result<Vec<u8>, InstallError> {
+    let damaged = || InstallError::Piece { place, number };
+    let piece = part.pieces.get(number).ok_or_else(damaged)?;
+    let length = usize::try_from(piece.stored).map_err(|_| damaged())?;
+    let mut stored = vec![0; length];
+    pieces.read_exact(&mut stored).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            InstallError::Truncated
+        } else {
+            InstallError::Source(error)
+        }
+    })?;
+    if Sha256::of(&stored) != piece.sha256 {
+        return Err(damaged());
+    }
+    let wanted = part.unpacked(number);
+    zstd::bulk::decompress(&stored, wanted)
+        .ok()
+        .filter(|bytes| bytes.len() == wanted)
+        .ok_or_else(damaged)
+}
+
+/// The hash of what the card holds, with `first` where the boot partition begins.
+fn read_back(
+    part: &Part,
+    place: Place,
+    slot: &mut impl Partitions,
+    first: &[u8; SECTOR],
+) -> io::Result<Sha256> {
+    let mut hash = Context::new(&SHA256);
+    let mut bytes = Vec::new();
+    for (number, offset) in offsets(part).enumerate() {
+        bytes.resize(part.unpacked(number), 0);
+        slot.read(place, offset, &mut bytes)?;
+        if let (Place::Boot, 0, Some(sector)) = (place, number, bytes.get_mut(..SECTOR)) {
+            sector.copy_from_slice(first);
+        }
+        hash.update(&bytes);
+    }
+    let mut sum = [0; 32];
+    sum.copy_from_slice(hash.finish().as_ref());
+    Ok(Sha256(sum))
+}
