@@ -1,8 +1,8 @@
 //! The load program: loads a relay, measures it beside its peers, and says whether it holds.
 //!
 //! `docs/BENCHMARKS.md` says what is measured and why it can be trusted.
-//! [`scenario`] is what to do, [`load`] does it, [`subject`] is what it is done to, [`sample`]
-//! watches, [`round`] puts them together, [`report`] keeps what was seen, [`verdict`] judges it,
+//! [`scenario`] is what to do, [`load`] does it, [`subject`] and [`peer`] are what it is done to,
+//! [`sample`] watches, [`round`] puts them together, [`report`] keeps what was seen, [`verdict`] judges it,
 //! and [`cost`] makes money of it. Micro-benchmarks of the relay's hot paths lie in `micro`:
 //! `cargo bench -p tasuki-bench`.
 
@@ -11,6 +11,7 @@ pub mod cost;
 mod exec;
 pub mod load;
 mod number;
+mod peer;
 mod progress;
 pub mod report;
 mod round;

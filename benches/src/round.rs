@@ -32,9 +32,11 @@ pub(crate) fn run(
 ) -> anyhow::Result<Round> {
     let Subject {
         name,
+        family,
         settings,
         way,
         program,
+        helpers,
         folder,
     } = subject;
     let mut progress = Progress::new(&name);
@@ -44,8 +46,8 @@ pub(crate) fn run(
     // Also when something went wrong: threads end before the subject does.
     let tally = load.finish()?;
     let seen = seen?;
-    drop((program, folder));
-    Ok(assemble(name, settings, seen, tally))
+    drop((helpers, program, folder));
+    Ok(assemble((name, family), settings, seen, tally))
 }
 
 /// What was seen from outside.
@@ -119,10 +121,17 @@ fn watch(
     })
 }
 
-fn assemble(subject: String, settings: String, seen: Seen, tally: Tally) -> Round {
+fn assemble(
+    (subject, family): (String, String),
+    settings: String,
+    seen: Seen,
+    tally: Tally,
+) -> Round {
     let ends = (seen.samples.first(), seen.samples.last());
     Round {
         subject,
+        family,
+        number: 0,
         settings,
         sessions: seen.sessions,
         measured_s: seen.measured.as_secs_f64(),

@@ -1,21 +1,22 @@
 //! Looks at a subject's processes: CPU time, memory, descriptors, threads, context switches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use procfs::process::{Process, all_processes};
+use procfs::process::{Process, Stat, Task, all_processes};
 
 use crate::number::float;
 use crate::report::{Cpu, Sample};
 
 const PAGE: u64 = 4_096;
 
-/// A subject: the program that was started, and all processes of its session.
+/// A subject: the program that was started, and whatever it has started.
 #[derive(Debug)]
 pub(crate) struct Watch {
     leader: i32,
-    ticks_a_second: f64,
-    /// CPU time by process; what a process has used stays used when it ends.
+    /// Processes that were the subject's when we looked, with their start times.
+    known: BTreeSet<(i32, u64)>,
+    /// CPU time by thread; what a thread has used stays used when it ends.
     used: BTreeMap<i32, Cpu>,
 }
 
@@ -23,7 +24,7 @@ impl Watch {
     pub(crate) fn new(leader: u32) -> anyhow::Result<Self> {
         Ok(Self {
             leader: i32::try_from(leader)?,
-            ticks_a_second: float(procfs::ticks_per_second()),
+            known: BTreeSet::new(),
             used: BTreeMap::new(),
         })
     }
@@ -42,14 +43,12 @@ impl Watch {
                 system_s: 0.0,
             },
         };
-        let mut found = 0;
-        for process in all_processes().context("cannot read /proc")?.flatten() {
+        let mut found = false;
+        for process in self.members()? {
             // One that ends while we look has ended.
-            if self.add(&process, &mut sample).unwrap_or_default() {
-                found += 1;
-            }
+            found |= self.add(&process, &mut sample).is_ok();
         }
-        anyhow::ensure!(found > 0, "the subject has ended");
+        anyhow::ensure!(found, "the subject has ended");
         for used in self.used.values() {
             sample.cpu.user_s += used.user_s;
             sample.cpu.system_s += used.system_s;
@@ -57,24 +56,47 @@ impl Watch {
         Ok(sample)
     }
 
-    /// Adds a process if it is one of the subject's.
-    fn add(&mut self, process: &Process, sample: &mut Sample) -> anyhow::Result<bool> {
-        let stat = process.stat()?;
-        if stat.session != self.leader || matches!(stat.state, 'Z' | 'X') {
-            return Ok(false);
+    /// All processes of the subject: those of its session, and whatever they have started, though
+    /// it leads a session of its own by now.
+    fn members(&mut self) -> anyhow::Result<Vec<Process>> {
+        let mut others: Vec<(Process, Stat)> = Vec::new();
+        for process in all_processes().context("cannot read /proc")?.flatten() {
+            // One that ends while we look has ended.
+            if let Ok(stat) = process.stat()
+                && !matches!(stat.state, 'Z' | 'X')
+            {
+                others.push((process, stat));
+            }
         }
-        let seconds = |ticks| float(ticks) / self.ticks_a_second;
-        let used = Cpu {
-            user_s: seconds(stat.utime),
-            system_s: seconds(stat.stime),
-        };
-        self.used.insert(stat.pid, used);
+        let mut members = Vec::new();
+        loop {
+            let (leader, known) = (self.leader, &mut self.known);
+            let (found, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|(_, stat)| {
+                stat.session == leader
+                    || known.contains(&(stat.pid, stat.starttime))
+                    || known.iter().any(|(parent, _)| *parent == stat.ppid)
+            });
+            if found.is_empty() {
+                return Ok(members);
+            }
+            for (process, stat) in found {
+                known.insert((stat.pid, stat.starttime));
+                members.push(process);
+            }
+            others = rest;
+        }
+    }
+
+    /// Adds what a process holds.
+    fn add(&mut self, process: &Process, sample: &mut Sample) -> anyhow::Result<()> {
+        let stat = process.stat()?;
         sample.threads += u64::try_from(stat.num_threads)?;
         let memory = process.smaps_rollup()?.memory_map_rollup;
         let maps = memory.iter().map(|map| map.extension.map.get("Pss"));
         sample.memory_bytes += maps.flatten().sum::<u64>();
         sample.descriptors += u64::try_from(process.fd_count()?)?;
         for task in process.tasks()?.flatten() {
+            self.used.insert(task.tid, used(&task)?);
             let status = task.status()?;
             let switches = [
                 status.voluntary_ctxt_switches,
@@ -82,8 +104,25 @@ impl Watch {
             ];
             sample.context_switches += switches.into_iter().flatten().sum::<u64>();
         }
-        Ok(true)
+        Ok(())
     }
+}
+
+/// CPU time of a thread. The kernel counts it in nanoseconds as a whole, and tells user and system
+/// apart in ticks of 10 ms: too coarse for a peer with a process for each session.
+fn used(task: &Task) -> anyhow::Result<Cpu> {
+    let seconds = float(task.schedstat()?.sum_exec_runtime) / 1e9;
+    let stat = task.stat()?;
+    let ticks = float(stat.utime + stat.stime);
+    let user = if ticks > 0.0 {
+        float(stat.utime) / ticks
+    } else {
+        0.0
+    };
+    Ok(Cpu {
+        user_s: seconds * user,
+        system_s: seconds * (1.0 - user),
+    })
 }
 
 /// Memory of all TCP sockets of this network namespace (`/proc/net/sockstat`, in pages).
@@ -105,7 +144,7 @@ fn pages(sockstat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::Program;
+    use crate::exec::{self, Program};
     use std::path::Path;
     use std::time::{Duration, Instant};
 
@@ -122,7 +161,8 @@ mod tests {
     fn a_program_is_seen_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let busy = "sleep 1000 & while :; do :; done";
+        // The child leads a session of its own, as sshd's do.
+        let busy = "setsid sleep 1000 & while :; do :; done";
         let program = Program::start(Path::new("/bin/sh"), &["-c", busy], &log, &[]).unwrap();
         let mut watch = Watch::new(program.id()).unwrap();
         let until = Instant::now() + Duration::from_secs(60);
@@ -138,6 +178,13 @@ mod tests {
         assert!(sample.memory_bytes > 100_000, "{sample:?}");
         assert!(sample.descriptors >= 6, "{sample:?}");
         assert!(sample.context_switches > 0, "{sample:?}");
+        assert_eq!(watch.known.len(), 2);
+        let (child, _) = watch
+            .known
+            .iter()
+            .find(|(pid, _)| *pid != watch.leader)
+            .unwrap();
+        exec::output(Path::new("kill"), &[child.to_string()]).unwrap();
         drop(program);
         assert!(watch.look(2.0).is_err());
     }

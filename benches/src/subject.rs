@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::exec::{self, Interrupt, Program};
 use crate::load::Way;
+use crate::report::comparison::{DIRECT, OURS};
 
 /// Sessions beside those of the scenario: a new one may come before its predecessor has gone.
 const SESSIONS_SPARE: u32 = 64;
@@ -23,11 +24,15 @@ const BUDGET_MIB: u32 = 128;
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) name: String,
+    /// Subjects of one family are one program, set up in several ways.
+    pub(crate) family: String,
     /// What it was started with.
     pub(crate) settings: String,
     pub(crate) way: Way,
     /// None when there is none, or when it is out of reach. Before the folder with its log.
     pub(crate) program: Option<Program>,
+    /// What a peer needs at the other end; not measured.
+    pub(crate) helpers: Vec<Program>,
     pub(crate) folder: Option<TempDir>,
 }
 
@@ -48,13 +53,15 @@ impl Subject {
     pub(crate) fn direct() -> anyhow::Result<Self> {
         let back = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         Ok(Self {
-            name: "direct".to_owned(),
+            name: DIRECT.to_owned(),
+            family: DIRECT.to_owned(),
             settings: "no relay between".to_owned(),
             way: Way::Forwarded {
                 front: back.local_addr()?,
                 back,
             },
             program: None,
+            helpers: Vec::new(),
             folder: None,
         })
     }
@@ -64,6 +71,7 @@ impl Subject {
         let entry = read_entry(entry_file)?;
         Ok(Self {
             name: "board".to_owned(),
+            family: OURS.to_owned(),
             settings: format!(
                 "deployment {}, at {}",
                 entry.name,
@@ -71,6 +79,7 @@ impl Subject {
             ),
             way: Way::Tasuki(Box::new(entry)),
             program: None,
+            helpers: Vec::new(),
             folder: None,
         })
     }
@@ -117,10 +126,12 @@ impl Subject {
         )?;
         program.wait_for(address, stop)?;
         Ok(Self {
-            name: "tasuki".to_owned(),
+            name: OURS.to_owned(),
+            family: OURS.to_owned(),
             settings,
             way: Way::Tasuki(Box::new(read_entry(&entry)?)),
             program: Some(program),
+            helpers: Vec::new(),
             folder: Some(folder),
         })
     }

@@ -1,9 +1,13 @@
 //! Says whether a relay held; pure, so that old reports can be judged again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Faults, Latency, Round, Sample};
+use crate::report::comparison::OURS;
+use crate::report::{Faults, Latency, Ratio, Round, Sample};
 use crate::scenario::Allow;
+use crate::statistics::Interval;
 use crate::{number, statistics};
 
 /// Share of the time that a load thread may run. Beyond it, messages wait for the load side.
@@ -11,6 +15,12 @@ const BUSY_MAX: f64 = 0.9;
 
 /// How late the load side may be with one message in a hundred, in milliseconds.
 const LAG_P99_MAX_MS: f64 = 5.0;
+
+/// Rounds that a ratio needs for its interval to mean something.
+const ROUNDS_MIN: usize = 5;
+
+/// How far the upper end of an interval may lie above a goal.
+const GOAL_SLACK: f64 = 1.05;
 
 /// Samples that a slope needs.
 const SAMPLES_MIN: usize = 10;
@@ -37,6 +47,21 @@ enum Finding {
     Broken(String),
     /// The load side cannot tell.
     Unsure(String),
+}
+
+impl Finding {
+    fn is_trouble(&self) -> bool {
+        !matches!(self, Self::Kept(_))
+    }
+
+    fn within(self, place: &str) -> Self {
+        let place = |text| format!("{place}: {text}");
+        match self {
+            Self::Kept(text) => Self::Kept(place(text)),
+            Self::Broken(text) => Self::Broken(place(text)),
+            Self::Unsure(text) => Self::Unsure(place(text)),
+        }
+    }
 }
 
 impl Verdict {
@@ -86,6 +111,65 @@ pub fn soak(round: &Round, allow: &Allow) -> Verdict {
         findings.extend(latency(&round.latency, allow.latency_p99_ms));
     }
     findings.extend(saturated);
+    Verdict::of(findings)
+}
+
+/// Judges our relay beside its peers. A goal is met when the upper end of the ratio's interval lies
+/// within 5% of it.
+pub fn peers(
+    rounds: &[Round],
+    ratios: &[Ratio],
+    goals: &BTreeMap<String, f64>,
+    optimised: bool,
+) -> Verdict {
+    let mut findings = Vec::new();
+    if !optimised {
+        findings.push(Finding::Unsure(
+            "this is a debug build, and peers are not: build with --release".to_owned(),
+        ));
+    }
+    for round in rounds {
+        let name = format!("round {} of {}", round.number, round.subject);
+        if round.family == OURS {
+            findings.extend(
+                integrity(&round.faults)
+                    .into_iter()
+                    .filter(Finding::is_trouble),
+            );
+        }
+        if round.messages == 0 && round.family == OURS {
+            findings.push(Finding::Broken(format!("{name}: no message arrived")));
+        }
+        for finding in saturation(round) {
+            findings.push(finding.within(&name));
+        }
+    }
+    for (family, goal) in goals {
+        let ratio = ratios.iter().find(|ratio| ratio.family == *family);
+        findings.push(match ratio {
+            None => Finding::Unsure(format!("{family} was not measured; goal {goal}")),
+            Some(ratio) if ratio.rounds < ROUNDS_MIN => Finding::Unsure(format!(
+                "{family}: {} rounds are too few to tell, {ROUNDS_MIN} are not",
+                ratio.rounds
+            )),
+            Some(ratio) => {
+                let Interval {
+                    estimate,
+                    low,
+                    high,
+                } = ratio.interval;
+                let text = format!(
+                    "CPU for each message beside {family}: {estimate:.3} ({low:.3} to {high:.3}), \
+                     goal {goal}"
+                );
+                if high <= goal * GOAL_SLACK {
+                    Finding::Kept(text)
+                } else {
+                    Finding::Broken(text)
+                }
+            }
+        });
+    }
     Verdict::of(findings)
 }
 
@@ -200,6 +284,8 @@ mod tests {
     fn good() -> Round {
         Round {
             subject: "tasuki".to_owned(),
+            family: "tasuki".to_owned(),
+            number: 0,
             settings: String::new(),
             sessions: 10,
             measured_s: 100.0,
@@ -319,5 +405,61 @@ mod tests {
 
         assert_eq!(soak(&slow, &allow()).outcome, Outcome::Fail);
         assert_eq!(soak(&slow, &Allow::default()).outcome, Outcome::Pass);
+    }
+
+    fn ratio(rounds: usize, high: f64) -> [Ratio; 1] {
+        [Ratio {
+            family: "nginx".to_owned(),
+            interval: Interval {
+                estimate: high - 0.1,
+                low: high - 0.2,
+                high,
+            },
+            rounds,
+        }]
+    }
+
+    fn beside(ratios: &[Ratio]) -> Outcome {
+        let goals = BTreeMap::from([("nginx".to_owned(), 0.8)]);
+        peers(&[good()], ratios, &goals, true).outcome
+    }
+
+    #[test]
+    fn a_goal_is_met_when_the_whole_interval_is_within_reach() {
+        assert_eq!(beside(&ratio(5, 0.839)), Outcome::Pass);
+        assert_eq!(beside(&ratio(5, 0.841)), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_goal_needs_its_peer_and_enough_rounds() {
+        assert_eq!(beside(&[]), Outcome::Void);
+        assert_eq!(beside(&ratio(4, 0.5)), Outcome::Void);
+    }
+
+    #[test]
+    fn a_peers_faults_are_its_own_and_ours_are_ours() {
+        let mut theirs = good();
+        theirs.family = "nginx".to_owned();
+        theirs.faults.cut = 1;
+        let none = BTreeMap::new();
+        assert_eq!(
+            peers(&[theirs.clone()], &[], &none, true).outcome,
+            Outcome::Pass
+        );
+
+        theirs.family = OURS.to_owned();
+        assert_eq!(peers(&[theirs], &[], &none, true).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_saturated_round_or_a_debug_build_makes_a_comparison_void() {
+        let mut busy = good();
+        busy.load_busy = 0.95;
+        let none = BTreeMap::new();
+
+        let verdict = peers(&[good(), busy], &[], &none, true);
+        assert_eq!(verdict.outcome, Outcome::Void);
+        let slow = peers(&[good()], &[], &none, false);
+        assert_eq!(slow.outcome, Outcome::Void, "a debug build");
     }
 }

@@ -9,13 +9,18 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sd_notify::NotifyState;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// The way to systemd, if it started us.
-#[derive(Debug)]
-pub struct Systemd(Option<(UnixDatagram, SocketAddr)>);
+#[derive(Debug, Default)]
+pub struct Systemd {
+    way: Option<(UnixDatagram, SocketAddr)>,
+    /// The last message did not arrive.
+    deaf: AtomicBool,
+}
 
 impl Systemd {
     /// Finds systemd by `$NOTIFY_SOCKET`.
@@ -24,17 +29,21 @@ impl Systemd {
     /// The variable names no socket, or there is no descriptor for ours.
     pub fn find() -> io::Result<Self> {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
-            return Ok(Self(None));
+            return Ok(Self::default());
         };
         let socket = UnixDatagram::unbound()?;
         // A message that cannot be sent now is old news a moment later.
         socket.set_nonblocking(true)?;
-        Ok(Self(Some((socket, address(&name)?))))
+        Ok(Self {
+            way: Some((socket, address(&name)?)),
+            deaf: AtomicBool::new(false),
+        })
     }
 
-    /// Tells it, in one message.
+    /// Tells it, in one message. The log hears of a systemd that does not listen once, until it
+    /// listens again: messages go out every few seconds.
     pub fn tell(&self, states: &[NotifyState<'_>]) {
-        let Some((socket, address)) = &self.0 else {
+        let Some((socket, address)) = &self.way else {
             return;
         };
         let mut message = String::new();
@@ -42,8 +51,12 @@ impl Systemd {
             writeln!(message, "{state}").expect("a string takes everything");
         }
         // By address each time: a systemd that was restarted listens on another socket.
-        if let Err(error) = socket.send_to_addr(message.as_bytes(), address) {
-            warn!(%error, "Cannot tell systemd");
+        let sent = socket.send_to_addr(message.as_bytes(), address);
+        let was_deaf = self.deaf.swap(sent.is_err(), Ordering::Relaxed);
+        match sent {
+            Err(error) if !was_deaf => warn!(%error, "Cannot tell systemd"),
+            Ok(_) if was_deaf => info!("systemd listens again"),
+            _ => {}
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `tasuki-relay` as systemd and an operator see it: a process, its signals, its exit codes.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
@@ -45,6 +46,32 @@ fn it_tells_systemd_that_it_serves_and_lives_and_stops() {
     assert_eq!(relay.exit_code(), Some(0));
     assert!(!site.path("run/control.sock").exists());
     assert!(TcpStream::connect(status.listen[0]).is_err());
+}
+
+/// The relay speaks to systemd every few seconds: the log must not hear of each time in vain.
+#[test]
+fn a_systemd_that_does_not_listen_is_logged_once() {
+    let site = new_site("");
+    let relay = site.start();
+    std::fs::remove_file(site.path("notify")).expect("is there");
+    let logged = |text: &str| relay.log().matches(text).count();
+    let wait_for = |text: &str| {
+        let began = Instant::now();
+        while logged(text) == 0 {
+            assert!(began.elapsed() < PATIENCE, "{}", relay.log());
+            std::thread::sleep(limits::ACCEPT_PAUSE);
+        }
+    };
+    wait_for("Cannot tell systemd");
+    // Two more of its messages.
+    std::thread::sleep(2 * limits::WATCH_INTERVAL);
+
+    let socket = UnixDatagram::bind(site.path("notify")).expect("a socket");
+    std::fs::set_permissions(site.path("notify"), Permissions::from_mode(0o777)).expect("mine");
+    wait_for("systemd listens again");
+
+    assert_eq!(logged("Cannot tell systemd"), 1, "{}", relay.log());
+    drop(socket);
 }
 
 #[test]

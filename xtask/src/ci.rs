@@ -24,14 +24,26 @@ const CARGO_DENY: Tool = Tool {
 };
 
 /// What the end-to-end tests start beside our own programs.
-const TEST_PACKAGES: [Package; 6] = [
+const TEST_PACKAGES: [Package; 11] = [
     Package {
         name: "faketime",
         purpose: "a relay's clock jumps by a day",
     },
     Package {
+        name: "haproxy",
+        purpose: "a peer that tasuki-bench measures",
+    },
+    Package {
         name: "iproute2",
         purpose: "a cable is cut between network namespaces",
+    },
+    Package {
+        name: "libnginx-mod-stream",
+        purpose: "a peer that tasuki-bench measures, as a stream proxy",
+    },
+    Package {
+        name: "nginx-light",
+        purpose: "the same peer",
     },
     Package {
         name: "openssh-client",
@@ -42,8 +54,16 @@ const TEST_PACKAGES: [Package; 6] = [
         purpose: "the same test's office PC",
     },
     Package {
+        name: "socat",
+        purpose: "a peer that tasuki-bench measures",
+    },
+    Package {
         name: "strace",
         purpose: "a test counts the relay's system calls",
+    },
+    Package {
+        name: "stunnel4",
+        purpose: "a peer that tasuki-bench measures",
     },
     Package {
         name: "systemd",

@@ -1,6 +1,7 @@
 //! The command line: one file a command, and what they share.
 
 mod cost;
+mod peers;
 mod soak;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::load::Placement;
+use crate::scenario::{Scenario, ScenarioError};
 use crate::verdict::{Outcome, Verdict};
 
 /// EX_USAGE of sysexits.h.
@@ -39,8 +41,44 @@ struct Arguments {
 enum Command {
     /// Carry many sessions for a long time, verify every byte, and judge
     Soak(soak::Arguments),
+    /// Compare our relay with others, in rounds that take turns
+    Peers(peers::Arguments),
     /// Yen per user per month, from a soak that passed
     Cost(cost::Arguments),
+}
+
+/// What load to make.
+#[derive(Debug, Args)]
+struct LoadArguments {
+    /// What load to make; without it, the one that is built in
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Sessions at a time, instead of the scenario's
+    #[arg(long, value_name = "N")]
+    sessions: Option<u32>,
+    /// Seconds that are measured, instead of the scenario's
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Where all randomness comes from, instead of the scenario's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl LoadArguments {
+    fn scenario(
+        &self,
+        built_in: fn() -> Result<Scenario, ScenarioError>,
+    ) -> Result<Scenario, ScenarioError> {
+        let mut scenario = match &self.scenario {
+            Some(path) => Scenario::read(path)?,
+            None => built_in()?,
+        };
+        scenario.sessions = self.sessions.unwrap_or(scenario.sessions);
+        scenario.duration_s = self.duration.unwrap_or(scenario.duration_s);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        scenario.check()?;
+        Ok(scenario)
+    }
 }
 
 /// Where both sides run.
@@ -102,6 +140,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Re
     };
     match arguments.command {
         Command::Soak(soak) => soak::run(&soak, out),
+        Command::Peers(peers) => peers::run(&peers, out),
         Command::Cost(cost) => cost::run(&cost, out),
     }
 }

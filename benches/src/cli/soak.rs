@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::{Where, conclude};
+use super::{LoadArguments, Where, conclude};
 use crate::exec::Interrupt;
 use crate::report::{FORMAT, Origin, Report};
 use crate::round;
@@ -24,18 +24,8 @@ const CEILING_S: f64 = 10.0;
         tasuki-bench soak --sessions 100 --duration 30\n  \
         tasuki-bench soak --entry tasuki-entry.toml --duration 3600")]
 pub(super) struct Arguments {
-    /// What load to make [default: telework, 2,000 sessions]
-    #[arg(long, value_name = "FILE")]
-    scenario: Option<PathBuf>,
-    /// Sessions at a time, instead of the scenario's
-    #[arg(long, value_name = "N")]
-    sessions: Option<u32>,
-    /// Seconds that are measured, instead of the scenario's
-    #[arg(long, value_name = "SECONDS")]
-    duration: Option<f64>,
-    /// Where all randomness comes from, instead of the scenario's
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    load: LoadArguments,
     /// Load the boards of this deployment instead of a relay on this machine
     #[arg(long, value_name = "FILE", conflicts_with_all = ["relay_cpus", "workers", "programs"])]
     entry: Option<PathBuf>,
@@ -50,18 +40,6 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    fn scenario(&self) -> Result<Scenario> {
-        let mut scenario = match &self.scenario {
-            Some(path) => Scenario::read(path)?,
-            None => Scenario::telework()?,
-        };
-        scenario.sessions = self.sessions.unwrap_or(scenario.sessions);
-        scenario.duration_s = self.duration.unwrap_or(scenario.duration_s);
-        scenario.seed = self.seed.unwrap_or(scenario.seed);
-        scenario.check()?;
-        Ok(scenario)
-    }
-
     fn subject(&self, scenario: &Scenario, stop: &Interrupt) -> Result<Subject> {
         if let Some(entry) = &self.entry {
             return Subject::board(entry);
@@ -78,7 +56,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode> {
     let stop = Interrupt::listen()?;
-    let scenario = arguments.scenario()?;
+    let scenario = arguments.load.scenario(Scenario::telework)?;
     let placement = arguments.place.placement()?;
     let origin = Origin::here();
     writeln!(out, "seed {}", scenario.seed)?;
@@ -101,6 +79,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         format: FORMAT,
         origin,
         scenario,
+        ratios: Vec::new(),
         rounds: vec![ceiling, round],
         verdict,
     };

@@ -2,6 +2,7 @@
 //!
 //! Field names are an interface: scripts read them, and old reports can be judged again.
 
+pub mod comparison;
 mod latency;
 mod origin;
 
@@ -14,6 +15,7 @@ pub use latency::{Latency, Recorder};
 
 use crate::number::float;
 use crate::scenario::Scenario;
+use crate::statistics::Interval;
 use crate::verdict::Verdict;
 
 /// Rises when a field changes its meaning.
@@ -29,7 +31,19 @@ pub struct Report {
     pub origin: Origin,
     pub scenario: Scenario,
     pub rounds: Vec<Round>,
+    /// How our relay compares with each peer; empty where there was none.
+    pub ratios: Vec<Ratio>,
     pub verdict: Verdict,
+}
+
+/// CPU time for each message, beside a peer's: below 1 is better.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// The peer; of several ways to set it up the best in each round.
+    pub family: String,
+    pub interval: Interval,
+    /// Rounds that it was taken from.
+    pub rounds: usize,
 }
 
 /// What ran, and where.
@@ -37,6 +51,8 @@ pub struct Report {
 pub struct Origin {
     /// Version of the load program.
     pub version: String,
+    /// Built with optimisation; nothing else can be compared.
+    pub optimised: bool,
     /// Commit that it was run in, if any.
     pub commit: Option<String>,
     pub command: Vec<String>,
@@ -56,6 +72,10 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     pub subject: String,
+    /// Subjects of one family are one program, set up in several ways.
+    pub family: String,
+    /// Counted from 0; the subjects of a round with the same number are compared.
+    pub number: usize,
     /// What it was started with.
     pub settings: String,
     /// Set up at the beginning of the measured time.

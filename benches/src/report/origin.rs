@@ -18,6 +18,7 @@ impl Origin {
         let words = ["describe", "--always", "--dirty", "--abbrev=12"];
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            optimised: !cfg!(debug_assertions),
             commit: exec::output(Path::new("git"), &words)
                 .ok()
                 .map(|commit| commit.trim().to_owned()),

@@ -80,9 +80,11 @@ fn faults(damage: Damage) -> Faults {
     let (front, back) = forwarder(damage);
     let subject = Subject {
         name: format!("{damage:?}"),
+        family: "damage".to_owned(),
         settings: String::new(),
         way: Way::Forwarded { front, back },
         program: None,
+        helpers: Vec::new(),
         folder: None,
     };
     let stop = Interrupt::listen().unwrap();

@@ -4,6 +4,7 @@
 
 mod range;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ const MESSAGE_MAX: u32 = 1 << 20;
 
 /// Telework as it is measured in the field: 20 screen updates a second down, 5 inputs up.
 const TELEWORK: &str = include_str!("../../scenarios/telework.toml");
+
+/// The same without what only some peers can bear, and with our goals beside them.
+const PEERS: &str = include_str!("../../scenarios/peers.toml");
 
 /// What load to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +50,9 @@ pub struct Scenario {
     pub stall: Option<Stall>,
     #[serde(default)]
     pub allow: Allow,
+    /// By family of peers: most of its CPU time for each message that our relay may need.
+    #[serde(default)]
+    pub goals: BTreeMap<String, f64>,
 }
 
 /// One direction of a session.
@@ -134,6 +141,14 @@ impl Scenario {
         Self::parse(TELEWORK)
     }
 
+    /// The one for comparisons.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn peers() -> Result<Self, ScenarioError> {
+        Self::parse(PEERS)
+    }
+
     /// # Errors
     /// What is wrong with the file.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
@@ -179,6 +194,9 @@ impl Scenario {
             within("stall.every_s", stall.every_s, 0.01, SECONDS_MAX)?;
             within("stall.pause_s", stall.pause_s, 0.01, SECONDS_MAX)?;
         }
+        for goal in self.goals.values() {
+            within("goals", Range::One(*goal), 0.01, 100.0)?;
+        }
         Ok(())
     }
 }
@@ -211,12 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_scenario_is_one() {
+    fn the_built_in_scenarios_are_some() {
         let telework = Scenario::telework().unwrap();
 
         assert_eq!(telework.sessions, 2_000);
         assert_eq!(telework.down.bytes, Range::Between([100, 1_400]));
         assert_eq!(telework.up.bytes, Range::One(20));
+        assert!(Scenario::peers().unwrap().goals.contains_key("haproxy"));
     }
 
     #[test]

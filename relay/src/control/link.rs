@@ -39,14 +39,17 @@ pub(super) async fn serve(
         Ok(registration) => registration,
         Err(refusal) => return refuse(connection, refusal, &shared).await,
     };
-    // A proven host leaves the count of its address.
-    drop(unproven);
-    shared.counters.count_registered();
     let present = Present {
         number: registration.orders.number,
         host_key: registration.claim.claim.host_key,
         shared: Arc::clone(&shared),
     };
+    // A proven host leaves the count of its address.
+    if unproven.is_some_and(|unproven| !unproven.prove()) {
+        drop(present);
+        return refuse(connection, refusal::soon(RefusalCode::BoardFull), &shared).await;
+    }
+    shared.counters.count_registered();
     let id = registration.claim.claim.computer_id.clone();
     let peer = connection.peer;
     info!(computer_id = %id, %peer, software = %request.software, "Host linked");

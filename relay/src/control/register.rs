@@ -57,8 +57,9 @@ pub(super) async fn register(
     let admitted = admit(connection, host_key, register, unproven, shared)
         .await
         .map_err(|code| {
-            // A board that cannot write is no fault of the host.
-            if code == RefusalCode::RegistrarUnavailable {
+            // A board that cannot write, or has no room, is no fault of the host.
+            let ours = [RefusalCode::RegistrarUnavailable, RefusalCode::BoardFull];
+            if ours.contains(&code) {
                 refusal::soon(code)
             } else {
                 shared.failed(peer.ip(), Attempt::Lookup, refusal::plain(code))
@@ -106,7 +107,9 @@ async fn admit(
     let full = |_| RefusalCode::RegistrarUnavailable;
     let _place = shared.registrations_waiting.try_acquire().map_err(full)?;
     // What takes its time from here on is our disk: nobody may lose its place for that.
-    drop(unproven.take());
+    if unproven.take().is_some_and(|unproven| !unproven.prove()) {
+        return Err(RefusalCode::BoardFull);
+    }
     let _permit = shared
         .registrations
         .acquire()

@@ -222,6 +222,12 @@ impl Unproven {
     pub(super) fn number(&self) -> u64 {
         self.number
     }
+
+    /// Takes it off the count, because it has proven itself. Returns `false` when it was evicted
+    /// this very moment: its task will be ended, and must promise its peer nothing any more.
+    pub(super) fn prove(self) -> bool {
+        self.shared.admission().leave(self.number)
+    }
 }
 
 impl Drop for Unproven {

@@ -14,6 +14,8 @@ pub(super) struct PipePool {
     alive_max: usize,
     /// The kernel refused a pipe; not asked again before the next beat.
     refused: bool,
+    /// The log knows, and none has been made since.
+    warned: bool,
     /// Somebody got none since the last beat.
     short: bool,
     /// The fewest idle pipes since the last beat: those that nobody missed.
@@ -27,6 +29,7 @@ impl PipePool {
             alive: 0,
             alive_max,
             refused: false,
+            warned: false,
             short: false,
             surplus: 0,
         }
@@ -45,11 +48,14 @@ impl PipePool {
         match Pipe::new(limits::PIPE_BYTES) {
             Ok(pipe) => {
                 self.alive += 1;
+                self.warned = false;
                 Some(pipe)
             }
             Err(error) => {
-                // At most once a beat, because of `refused`.
-                tracing::warn!(%error, alive = self.alive, "No pipe to be had, bulk is copied");
+                if !self.warned {
+                    tracing::warn!(%error, alive = self.alive, "No pipe to be had, bulk is copied");
+                }
+                self.warned = true;
                 self.refused = true;
                 None
             }

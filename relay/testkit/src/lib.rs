@@ -23,7 +23,7 @@ mod wait;
 pub use agent::Agent;
 pub use deployment::Deployment;
 pub use host::{Host, connect, join};
-pub use place::{Place, session};
+pub use place::{Place, session, shake_hands};
 pub use relay::{Metrics, Relay};
 pub use site::Site;
 pub use wait::{PATIENCE, soon, until};

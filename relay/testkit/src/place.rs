@@ -111,20 +111,7 @@ impl Place {
     /// # Errors
     /// The board does not want it.
     pub async fn dial_with(&self, config: Arc<ClientConfig>) -> io::Result<Agent> {
-        handshake(self.tcp().await?, config).await
-    }
-
-    /// The same on a connection that is there already.
-    ///
-    /// # Errors
-    /// The board does not want it.
-    pub async fn shake_hands(
-        &self,
-        socket: TcpStream,
-        alpn: &[u8],
-        host: Option<&Host>,
-    ) -> io::Result<Agent> {
-        handshake(socket, self.tls_client(alpn, host)).await
+        shake_hands(self.tcp().await?, config).await
     }
 
     /// What an agent's TLS is set to.
@@ -151,7 +138,11 @@ impl Place {
     }
 }
 
-async fn handshake(socket: TcpStream, config: Arc<ClientConfig>) -> io::Result<Agent> {
+/// TLS on a connection that is there already.
+///
+/// # Errors
+/// The board does not want it.
+pub async fn shake_hands(socket: TcpStream, config: Arc<ClientConfig>) -> io::Result<Agent> {
     let name = "board.tasuki".try_into().unwrap();
     let handshake = TlsConnector::from(config).connect(name, RecordExact::new(socket));
     let mut stream = soon("a handshake", handshake).await?;

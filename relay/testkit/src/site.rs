@@ -17,15 +17,24 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub struct Site {
     pub deployment: Deployment,
     program: PathBuf,
+    /// Whom the relay becomes when root starts it.
+    user: &'static str,
     directory: tempfile::TempDir,
 }
 
 impl Site {
     /// A site for this build of `tasuki-relay`, with further lines of configuration.
     pub fn new(program: impl Into<PathBuf>, more: &str) -> Self {
+        Self::of_user(program, "nobody", more)
+    }
+
+    /// The same for a relay that becomes this user: what the kernel counts by user is then not
+    /// shared with the relays of other tests.
+    pub fn of_user(program: impl Into<PathBuf>, user: &'static str, more: &str) -> Self {
         let site = Self {
             deployment: Deployment::new(),
             program: program.into(),
+            user,
             directory: tempfile::tempdir().unwrap(),
         };
         site.write_config(more);
@@ -35,7 +44,7 @@ impl Site {
 
     /// Writes `relay.toml`: what every test needs, then these lines.
     pub fn write_config(&self, more: &str) {
-        let mut config = self.user().to_owned();
+        let mut config = self.user_line();
         config.push_str(
             "node_file = \"node.toml\"\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"state\"\n\
              control_socket = \"run/control.sock\"\nworkers = 2\n",
@@ -53,11 +62,11 @@ impl Site {
     }
 
     /// Whom the relay becomes: root must say, and nobody else can choose.
-    fn user(&self) -> &str {
+    fn user_line(&self) -> String {
         if self.belongs_to_root() {
-            "user = \"nobody\"\n"
+            format!("user = \"{}\"\n", self.user)
         } else {
-            "# as whoever runs the test\n"
+            "# as whoever runs the test\n".into()
         }
     }
 
@@ -69,7 +78,10 @@ impl Site {
     pub(crate) fn hand_over(&self) {
         if self.belongs_to_root() {
             let mut chown = Command::new("chown");
-            chown.args(["-R", "nobody:"]).arg(self.directory.path());
+            chown
+                .arg("-R")
+                .arg(format!("{}:", self.user))
+                .arg(self.directory.path());
             // The folder stays root's, who can let its own files into it.
             std::fs::set_permissions(self.directory.path(), Permissions::from_mode(0o755)).unwrap();
             assert!(chown.status().unwrap().success());

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
+use protocol::refusal::RefusalCode;
 use relay_testkit::{Agent, Metrics, Place, soon};
 use rustls::{ClientConfig, ClientConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,6 +78,60 @@ pub(crate) async fn ended(socket: &mut TcpStream) {
 /// The bare socket of an agent, wherever its records stand.
 pub(crate) fn abandon(agent: Agent) -> TcpStream {
     agent.0.into_inner().0.abandon()
+}
+
+/// Attempts that failed, and how many of them were told why.
+pub(crate) struct Failures {
+    why: RefusalCode,
+    made: u32,
+    told: u32,
+    began: Instant,
+}
+
+impl Failures {
+    /// None yet; `why` is what those within the rate are told.
+    pub(crate) fn new(why: RefusalCode) -> Self {
+        Self {
+            why,
+            made: 0,
+            told: 0,
+            began: Instant::now(),
+        }
+    }
+
+    /// Counts one more by what it was told.
+    pub(crate) fn count(&mut self, code: RefusalCode) {
+        self.made += 1;
+        if code == self.why {
+            self.told += 1;
+        } else {
+            assert_eq!(code, RefusalCode::TooManyAttempts);
+        }
+    }
+
+    /// Insists that those within the rate were told and no others, and that the metrics say so.
+    pub(crate) fn assert_within(
+        &self,
+        (per_second, at_once): (u32, u32),
+        gained: impl Fn(&str) -> f64,
+    ) {
+        let Self { made, told, .. } = *self;
+        let forgiven = self.began.elapsed().as_secs_f64().ceil() * f64::from(per_second);
+        assert!(told >= at_once.min(made), "{told} answers");
+        assert!(
+            f64::from(told) <= f64::from(at_once) + forgiven,
+            "{told} answers"
+        );
+        let refused = |code: RefusalCode| {
+            let series = format!("tasuki_refused_total{{code=\"{}\"}}", code.label());
+            gained(&series)
+        };
+        assert_eq!(refused(self.why), f64::from(told));
+        assert_eq!(
+            refused(RefusalCode::TooManyAttempts),
+            f64::from(made - told)
+        );
+    }
 }
 
 /// How much each series has grown.

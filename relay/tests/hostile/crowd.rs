@@ -1,24 +1,31 @@
 //! An honest crowd behind an address that strangers use for a flood at the same time.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::outer::Frame;
+use protocol::refusal::RefusalCode;
 use protocol::secret::Ticket;
-use relay_testkit::{Agent, Host, Place, connect, join, until};
+use relay_testkit::{Agent, Host, Place, connect, join, shake_hands, until};
+use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::attack::Hello;
+use crate::fault::is_root;
 use crate::start;
 use crate::witness::Witness;
 
 /// What the crowd is promised to survive.
-const ATTEMPTS_PER_SECOND: u64 = 1_000;
+const ATTEMPTS_PER_SECOND: f64 = 1_000.0;
+
+/// Attempts that are begun each second: some more, for those that are under way at a look.
+const ATTEMPTS_BEGUN: u32 = 1_250;
 
 /// An office on Monday morning, at full size.
 const HOSTS: u16 = 1_000;
@@ -36,8 +43,9 @@ async fn a_thousand_hosts_and_300_clients_log_on_while_their_address_is_flooded(
     let quiet = witness.watch(Duration::from_secs(1));
     let place = relay.place().from([127, 0, 10, 1].into());
     let flood = Flood::start(&place);
-    until("the flood", || flood.made() >= 500).await;
+    until("the flood", || flood.tide().made >= 500).await;
 
+    let before = flood.tide();
     let began = Instant::now();
     let mut hosts = JoinSet::new();
     for number in 0..HOSTS {
@@ -78,13 +86,15 @@ async fn a_thousand_hosts_and_300_clients_log_on_while_their_address_is_flooded(
     }
     let clients_took = began.elapsed();
     let busy = witness.phase();
-    let rate = flood.stop();
+    let (attempts, rate) = flood.tide().since(before);
+    flood.stop();
     eprintln!("{CLIENTS} clients in {clients_took:?}, slowest {slowest:?}, {tries} tries");
     eprintln!(
-        "{rate} attempts a second meanwhile, relay at {:?} of CPU",
+        "{attempts} attempts meanwhile, {rate:.0} a second, relay at {:?} of CPU",
         relay.cpu()
     );
 
+    assert!(rate >= ATTEMPTS_PER_SECOND, "{rate:.0} attempts a second");
     assert_eq!(relay.metrics().get("tasuki_sessions"), 304.0);
     busy.assert_like(quiet, "a flood and a crowd");
     witness.finish();
@@ -107,6 +117,8 @@ async fn try_to_log_on(place: &Place, host: &Host, epoch: u32) -> Option<Agent> 
     link.try_send(host.register(epoch.into())).await.ok()?;
     match link.answer().await? {
         Frame::Registered(_) => Some(link),
+        // Evicted in the very moment that it proved itself.
+        Frame::Refused(refusal) if refusal.code == RefusalCode::BoardFull => None,
         Frame::Refused(refusal) => panic!("a host was refused: {refusal:?}"),
         other => panic!("{other:?} for a registration"),
     }
@@ -169,7 +181,13 @@ struct Flood {
     made: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    began: Instant,
+}
+
+/// What a flood has done up to a moment.
+#[derive(Clone, Copy)]
+struct Tide {
+    made: u64,
+    at: Instant,
 }
 
 impl Flood {
@@ -177,34 +195,34 @@ impl Flood {
         let made = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
-            let (place, made, stop) = (place.clone(), Arc::clone(&made), Arc::clone(&stop));
+            let strangers = Arc::new(Strangers::new(place, Arc::clone(&made)));
+            let stop = Arc::clone(&stop);
             move || {
+                hurry();
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
                     .unwrap();
-                runtime.block_on(flood(place, made, stop));
+                runtime.block_on(flood(strangers, stop));
             }
         });
         Self {
             made,
             stop,
             thread: Some(thread),
-            began: Instant::now(),
         }
     }
 
-    /// Attempts that have reached the board.
-    fn made(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
+    fn tide(&self) -> Tide {
+        Tide {
+            made: self.made.load(Ordering::Relaxed),
+            at: Instant::now(),
+        }
     }
 
-    /// Stops it; tells how many attempts there were a second.
-    fn stop(mut self) -> u64 {
-        let rate = self.made() * 1_000 / u64::try_from(self.began.elapsed().as_millis()).unwrap();
+    fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
-        rate
     }
 }
 
@@ -214,56 +232,94 @@ impl Drop for Flood {
     }
 }
 
-async fn flood(place: Place, made: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
-    let mut attempts = JoinSet::new();
-    let mut ticks = interval(Duration::from_millis(10));
-    // A flood that was held up comes all the denser.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut number = 0;
-    while !stop.load(Ordering::Relaxed) {
-        ticks.tick().await;
-        for _ in 0..ATTEMPTS_PER_SECOND / 100 {
-            attempts.spawn(attempt(place.clone(), number, Arc::clone(&made)));
-            number += 1;
-        }
-        while attempts.try_join_next().is_some() {}
+impl Tide {
+    /// Attempts since `earlier`, and how many a second.
+    fn since(self, earlier: Self) -> (u64, f64) {
+        let attempts = self.made - earlier.made;
+        let time = self.at.duration_since(earlier.at);
+        (
+            attempts,
+            f64::from(u32::try_from(attempts).unwrap()) / time.as_secs_f64(),
+        )
     }
 }
 
-/// What a board does not want, of one kind or another. Whatever it says is fine.
-async fn attempt(place: Place, number: u32, made: Arc<AtomicU64>) {
-    let Ok(mut socket) = place.tcp().await else {
-        return;
-    };
-    made.fetch_add(1, Ordering::Relaxed);
-    // What a stranger may find is that the board has hung up already.
-    let _ = match number % 20 {
-        0..10 => Ok(()),
-        10..14 => socket.write_all(b"GET / HTTP/1.1\r\n\r\n").await,
-        14..18 => socket.write_all(&Hello::of_leg(&place).bytes).await,
-        kind => {
-            let host = (kind == 19).then(|| Host::new(50_000, "stranger"));
-            ask(&place, socket, host, number).await;
-            return;
-        }
-    };
-    // For as long as the board likes.
-    let _ = timeout(Duration::from_secs(10), socket.read(&mut [0; 4_096])).await;
+/// Strangers have machines of their own: whatever else is busy on this one, it must not hold this
+/// thread up. Only root may say so.
+fn hurry() {
+    let thread = nix::unistd::gettid().to_string();
+    let told = Command::new("renice")
+        .args(["-n", "-10", "-p", &thread])
+        .output();
+    assert!(told.unwrap().status.success() || !is_root());
 }
 
-/// A computer that is not there, or a ticket that nobody gave out.
-async fn ask(place: &Place, socket: TcpStream, host: Option<Host>, number: u32) {
-    let alpn = protocol::ALPN_LEG;
-    let Ok(mut leg) = place.shake_hands(socket, alpn, host.as_ref()).await else {
-        return;
-    };
-    let mut bytes = [3; 16];
-    bytes[..4].copy_from_slice(&number.to_be_bytes());
-    let sent = match host {
-        None => leg.try_send(connect(&format!("guess-{number}"))).await,
-        Some(_) => leg.try_send(join(&Ticket::new(bytes))).await,
-    };
-    if sent.is_ok() {
+/// By the clock, whatever becomes of the attempts before: a flood that was held up comes all the
+/// denser.
+async fn flood(strangers: Arc<Strangers>, stop: Arc<AtomicBool>) {
+    let began = Instant::now();
+    let mut attempts = JoinSet::new();
+    let mut begun = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let due = began.elapsed().as_millis() * u128::from(ATTEMPTS_BEGUN) / 1_000;
+        while u128::from(begun) < due {
+            attempts.spawn(Arc::clone(&strangers).attempt(begun));
+            begun += 1;
+        }
+        while attempts.try_join_next().is_some() {}
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What they need, made once: they must not be held up by their own work.
+struct Strangers {
+    place: Place,
+    hello: Vec<u8>,
+    client: Arc<ClientConfig>,
+    host: Arc<ClientConfig>,
+    made: Arc<AtomicU64>,
+}
+
+impl Strangers {
+    fn new(place: &Place, made: Arc<AtomicU64>) -> Self {
+        let stranger = Host::new(50_000, "stranger");
+        Self {
+            place: place.clone(),
+            hello: Hello::of_leg(place).bytes,
+            client: place.tls_client(protocol::ALPN_LEG, None),
+            host: place.tls_client(protocol::ALPN_LEG, Some(&stranger)),
+            made,
+        }
+    }
+
+    /// What a board does not want, of one kind or another. Whatever it says is fine.
+    async fn attempt(self: Arc<Self>, number: u32) {
+        let Ok(mut socket) = self.place.tcp().await else {
+            return;
+        };
+        self.made.fetch_add(1, Ordering::Relaxed);
+        // What a stranger may find is that the board has hung up already.
+        let _ = match number % 20 {
+            0..10 => Ok(()),
+            10..14 => socket.write_all(b"GET / HTTP/1.1\r\n\r\n").await,
+            14..18 => socket.write_all(&self.hello).await,
+            18 => return ask(socket, &self.client, connect(&format!("guess-{number}"))).await,
+            _ => {
+                let mut bytes = [3; 16];
+                bytes[..4].copy_from_slice(&number.to_be_bytes());
+                return ask(socket, &self.host, join(&Ticket::new(bytes))).await;
+            }
+        };
+        // For as long as the board likes.
+        let _ = timeout(Duration::from_secs(10), socket.read(&mut [0; 4_096])).await;
+    }
+}
+
+/// For a computer that is not there, or with a ticket that nobody gave out.
+async fn ask(socket: TcpStream, config: &Arc<ClientConfig>, request: impl Into<Frame>) {
+    if let Ok(mut leg) = shake_hands(socket, Arc::clone(config)).await
+        && leg.try_send(request).await.is_ok()
+    {
         // A refusal, or the end.
         let _ = leg.answer().await;
     }

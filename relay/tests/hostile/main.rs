@@ -18,6 +18,7 @@ mod crowd;
 mod fault;
 mod garbage;
 mod invites;
+mod ipv6;
 mod leaks;
 mod metrics;
 mod scan;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::outer::{Frame, Ping};
-use relay_testkit::{Host, Place, Relay, connect, join, session, soon, until};
+use relay_testkit::{Host, Place, Relay, connect, join, session, shake_hands, soon, until};
 use rustls::ClientConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tasuki_relay::limits;
@@ -152,7 +152,7 @@ async fn a_session_whose_window_was_shut_goes_on_where_it_stood() {
     let (mut link, _) = place.registered(&host).await;
     let (sockets, private) = (relay.socket_memory(), relay.private_memory());
     let socket = narrow(&place).await;
-    let leg = place.shake_hands(socket, protocol::ALPN_LEG, None);
+    let leg = shake_hands(socket, place.tls_client(protocol::ALPN_LEG, None));
     let mut client = leg.await.unwrap();
     client.send(connect("pc-1")).await;
     let ticket = link.invite().await.ticket;
@@ -209,7 +209,8 @@ async fn whoever_shuts_its_window_before_the_join_is_ended() {
 
         let host = Host::new(number, &format!("deaf-{number}"));
         let socket = narrow(&place).await;
-        let link = place.shake_hands(socket, protocol::ALPN_LINK, Some(&host));
+        let config = place.tls_client(protocol::ALPN_LINK, Some(&host));
+        let link = shake_hands(socket, config);
         let mut link = link.await.unwrap();
         link.send(host.register(1)).await;
         link.registered().await;

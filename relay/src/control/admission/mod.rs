@@ -122,11 +122,14 @@ impl<H> Admission<H> {
         }
     }
 
-    /// The connection has proven itself or is gone. No eviction can reach it any more.
-    pub(super) fn leave(&mut self, number: u64) {
-        if let Some(entry) = self.unproven.remove(&number) {
+    /// The connection has proven itself or is gone. No eviction can reach it any more; `false` says
+    /// that one has before.
+    pub(super) fn leave(&mut self, number: u64) -> bool {
+        let entry = self.unproven.remove(&number);
+        if let Some(entry) = &entry {
             self.uncount(entry.groups);
         }
+        entry.is_some()
     }
 
     /// Notes a failure. Returns `false` when there were so many from there that the peer should

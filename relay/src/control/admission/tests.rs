@@ -124,8 +124,8 @@ fn whoever_leaves_is_out_of_reach_and_gives_its_place_back() {
     let (mut admission, now) = admission(100, 1);
     enter(&mut admission, "192.0.2.1", now);
 
-    admission.leave(0);
-    admission.leave(0);
+    assert!(admission.leave(0));
+    assert!(!admission.leave(0));
 
     assert_eq!(admission.unproven(), 0);
     assert!(admission.counts.is_empty());

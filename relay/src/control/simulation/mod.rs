@@ -79,8 +79,19 @@ async fn operate(world: Arc<World>, mut random: Random) {
 }
 
 mod tests {
+    use std::net::SocketAddr;
+
+    use protocol::outer::Frame;
+
+    use super::board::{Board, fixture};
     use super::*;
+    use crate::control::arrival;
+    use crate::control::connection::Connection;
+    use crate::control::shared::Entry;
+    use crate::control::stream::Stream;
+    use crate::limits;
     use crate::seeds;
+    use crate::tls::Purpose;
 
     #[test]
     fn every_seed_keeps_every_promise() {
@@ -94,5 +105,35 @@ mod tests {
         for seed in 0..10 {
             assert_eq!(run(seed), run(seed), "seed {seed}");
         }
+    }
+    /// A task that is ended while it runs goes on to its next wait: far enough to tell a host that
+    /// it is registered, and then to leave it there.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_evicted_while_it_proves_itself_is_not_registered() {
+        let settings = Settings {
+            unproven_per_address: 1,
+            ..Settings::default()
+        };
+        let board = Board::start(settings, Random::new(1));
+        let shared = &board.control.shared;
+        let from = SocketAddr::from(([192, 0, 2, 1], 7));
+        let Entry::Enter(unproven) = shared.enter(from.ip()) else {
+            panic!("no place");
+        };
+        // Nobody is told of its task, so it goes on as if it had been running when it was evicted.
+        let (stream, mut peer) = wire::connection(Random::new(2));
+        let connection = Connection::new(Stream::Virtual(stream), from, Some(fixture().keys[0]));
+        let service = arrival::attend(Purpose::Link, connection, unproven, Arc::clone(shared));
+        tokio::spawn(service);
+        sleep(limits::UNPROVEN_GRACE).await;
+        let Entry::Enter(_newer) = shared.enter(from.ip()) else {
+            panic!("no eviction");
+        };
+
+        assert!(peer.send(&fixture().hosts[0].register(1).into()).await);
+        let answer = peer.receive().await;
+
+        assert!(matches!(answer, Some(Frame::Refused(_))), "{answer:?}");
+        assert_eq!(board.control.status().links, 0);
     }
 }

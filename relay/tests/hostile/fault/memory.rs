@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use relay_testkit::{Host, Relay, Site, connect, session, soon};
+use protocol::outer::Frame;
+use relay_testkit::{Agent, Host, Place, Relay, Site, connect, session, soon};
+use tasuki_relay::admin::status::Status;
 use tasuki_relay::limits;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::{answers, carries, is_root, until_logged, until_status, until_warned};
 use crate::witness::Witness;
@@ -14,8 +19,9 @@ const WARNING: &str = "no new connections: memory is short";
 /// A control group with bounded memory, of the first version or the second; removed when dropped.
 struct Group {
     folder: PathBuf,
-    /// Files in it: the limit, what is used, and the name of what of it can be dropped.
-    names: [&'static str; 3],
+    /// Files in it: the limit, what is used, the name of what of it can be dropped, and what
+    /// became of it.
+    names: [&'static str; 4],
 }
 
 impl Group {
@@ -26,10 +32,16 @@ impl Group {
                 "memory.limit_in_bytes",
                 "memory.usage_in_bytes",
                 "total_inactive_file",
+                "memory.oom_control",
             ];
             (first, names)
         } else {
-            let names = ["memory.max", "memory.current", "inactive_file"];
+            let names = [
+                "memory.max",
+                "memory.current",
+                "inactive_file",
+                "memory.events",
+            ];
             (Path::new("/sys/fs/cgroup"), names)
         };
         let folder = root.join(format!("tasuki-{name}-{}", std::process::id()));
@@ -49,13 +61,22 @@ impl Group {
 
     /// What the kernel would still give.
     fn available(&self) -> u64 {
-        let [limit, usage, droppable] = self.names;
+        let [limit, usage, droppable, _] = self.names;
         let number = |text: String| text.trim().parse::<u64>().unwrap();
-        let stat = self.read("memory.stat");
-        let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
-        let (_, droppable) = lines.find(|(name, _)| *name == droppable).unwrap();
-        let droppable = number(droppable.to_owned());
+        let droppable = self.field("memory.stat", droppable);
         number(self.read(limit)) - (number(self.read(usage)) - droppable)
+    }
+
+    /// Processes that the kernel's killer has taken in it.
+    fn killed(&self) -> u64 {
+        self.field(self.names[3], "oom_kill")
+    }
+
+    fn field(&self, file: &str, name: &str) -> u64 {
+        let text = self.read(file);
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let (_, value) = lines.find(|(it, _)| *it == name).unwrap();
+        value.parse().unwrap()
     }
 
     /// A command that runs in it.
@@ -94,7 +115,7 @@ impl Drop for Group {
             if std::fs::remove_dir(&self.folder).is_ok() {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
@@ -141,4 +162,82 @@ async fn with_little_memory_left_connections_wait_and_sessions_go_on() {
     carries(&mut ends, 4 << 20).await;
     witness.finish();
     drop(relay);
+}
+
+/// What shedding cannot prevent: somebody else in the group takes the rest. The unit starts the relay
+/// again, and its hosts come back by themselves, with the names that they had.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_kernels_killer_hosts_come_back_by_themselves() {
+    if !is_root() {
+        return;
+    }
+    let group = Group::new("killer", 256 << 20);
+    let site = crate::site("");
+    let mut relay = group.start(&site);
+    let place = relay.place().clone();
+    let mut hosts = JoinSet::new();
+    for number in 0..HOSTS {
+        hosts.spawn(come_back(
+            place.clone(),
+            Host::new(number, &format!("pc-{number}")),
+        ));
+    }
+    let online = |count| move |status: &Status| status.hosts.online == count;
+    until_status(&site, "all hosts", online(usize::from(HOSTS)));
+    assert_eq!(group.killed(), 0);
+
+    // A few pages more than there are: of two processes, the larger one is killed.
+    let ballast = group.fill(group.available() + (4 << 20));
+
+    assert_eq!(relay.exit_code(), None, "killed by a signal");
+    assert!(group.killed() >= 1, "by another one than the kernel");
+    drop(ballast);
+    // As systemd does, on the address that it had.
+    let config = std::fs::read_to_string(site.path("relay.toml")).unwrap();
+    let there = format!("listen = [\"{}\"]", place.address);
+    let config = config.replace("listen = [\"127.0.0.1:0\"]", &there);
+    std::fs::write(site.path("relay.toml"), config).unwrap();
+    drop(relay);
+    let relay = group.start(&site);
+    assert_eq!(relay.place().address, place.address);
+
+    let mut back = Vec::new();
+    while let Some(host) = soon("all hosts to be back", hosts.join_next()).await {
+        back.push(host.unwrap());
+    }
+    assert_eq!(back.len(), usize::from(HOSTS));
+    until_status(&site, "all hosts", online(usize::from(HOSTS)));
+    let (host, link) = &mut back[0];
+    let id = host.wish.clone().unwrap();
+    let mut ends = session(&place, host, link, id.as_str()).await;
+    carries(&mut ends, 100_000).await;
+}
+
+/// More hosts than that would take longer, and show no more.
+const HOSTS: u16 = 50;
+
+/// A host that is linked, loses its link, and tries again until it is linked again under the same
+/// name; gives the second link.
+async fn come_back(place: Place, host: Host) -> (Host, Agent) {
+    let (mut link, first) = place.registered(&host).await;
+    while link.answer().await.is_some() {}
+    for epoch in 2.. {
+        sleep(Duration::from_millis(100)).await;
+        let Ok(mut link) = place.dial(protocol::ALPN_LINK, Some(&host)).await else {
+            continue;
+        };
+        if link.try_send(host.register(epoch)).await.is_err() {
+            continue;
+        }
+        match link.answer().await {
+            Some(Frame::Registered(again)) => {
+                let (first, again) = (&first.claim.claim, &again.claim.claim);
+                assert_eq!(first.computer_id, again.computer_id);
+                return (host, link);
+            }
+            None => {}
+            other => panic!("{other:?} for a registration"),
+        }
+    }
+    unreachable!("it tries for ever")
 }

@@ -10,6 +10,7 @@ mod descriptors;
 mod disk;
 mod journal;
 mod memory;
+mod pipes;
 mod reload;
 mod renewal;
 mod stuck;

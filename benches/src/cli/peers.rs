@@ -1,0 +1,155 @@
+//! `tasuki-bench peers`: our relay beside others, round by round.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use super::{LoadArguments, Where, conclude};
+use crate::exec::Interrupt;
+use crate::load::Placement;
+use crate::peer::Peer;
+use crate::report::{FORMAT, Origin, Report, comparison};
+use crate::round;
+use crate::scenario::Scenario;
+use crate::subject::{RelayOptions, Subject};
+use crate::verdict;
+
+/// Rounds at most: half a day of the shortest.
+const ROUNDS_MAX: u64 = 1_000;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        tasuki-bench peers --relay-cpus 0 --load-cpus 1 --out peers.json\n  \
+        tasuki-bench peers --peers nginx,haproxy-splice --sessions 500 --rounds 7")]
+pub(super) struct Arguments {
+    /// Peers to measure [default: all that are installed and carry so many sessions]
+    #[arg(long, value_name = "PEERS", value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// Rounds; each measures every subject once
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=ROUNDS_MAX))]
+    rounds: u64,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Threads of our relay's data plane
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
+    #[command(flatten)]
+    place: Where,
+    /// Write the report there, as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy)]
+enum Entrant {
+    Direct,
+    Ours,
+    Peer(Peer),
+}
+
+impl Arguments {
+    fn entrants(&self, sessions: u32, out: &mut dyn Write) -> Result<Vec<Entrant>> {
+        let mut entrants = vec![Entrant::Direct, Entrant::Ours];
+        if !self.peers.is_empty() {
+            entrants.extend(self.peers.iter().copied().map(Entrant::Peer));
+            return Ok(entrants);
+        }
+        for peer in Peer::value_variants() {
+            let name = peer.name();
+            if !peer.is_installed() {
+                writeln!(out, "left out: {name} is not installed")?;
+            } else if peer.sessions_max() < sessions {
+                let most = peer.sessions_max();
+                writeln!(out, "left out: {name} carries {most} sessions at most")?;
+            } else {
+                entrants.push(Entrant::Peer(*peer));
+            }
+        }
+        Ok(entrants)
+    }
+
+    fn start(
+        &self,
+        entrant: Entrant,
+        scenario: &Scenario,
+        placement: &Placement,
+        stop: &Interrupt,
+    ) -> Result<Subject> {
+        match entrant {
+            Entrant::Direct => Subject::direct(),
+            Entrant::Ours => {
+                let options = RelayOptions {
+                    programs: self.place.programs()?,
+                    cpus: self.place.relay_cpus.clone(),
+                    workers: self.workers,
+                    sessions: scenario.sessions,
+                };
+                Subject::relay(&options, stop)
+            }
+            Entrant::Peer(peer) => {
+                let cpus = &self.place.relay_cpus;
+                peer.start(scenario.sessions, cpus, placement, stop)
+            }
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode> {
+    let stop = Interrupt::listen()?;
+    let scenario = arguments.load.scenario(Scenario::peers)?;
+    let placement = arguments.place.placement()?;
+    let origin = Origin::here();
+    writeln!(out, "seed {}", scenario.seed)?;
+    let mut entrants = arguments.entrants(scenario.sessions, out)?;
+
+    let mut random = StdRng::seed_from_u64(scenario.seed);
+    let mut rounds = Vec::new();
+    for number in 0..usize::try_from(arguments.rounds)? {
+        // Nobody always follows the same one.
+        entrants.shuffle(&mut random);
+        for entrant in &entrants {
+            let subject = arguments.start(*entrant, &scenario, &placement, &stop)?;
+            let mut round = round::run(&scenario, subject, &placement, &stop)?;
+            round.number = number;
+            writeln!(out, "{}", round::summary(&round))?;
+            for fault in &round.faults.told {
+                writeln!(out, "  {fault}")?;
+            }
+            rounds.push(round);
+        }
+    }
+
+    let ratios = comparison::ratios(&rounds, scenario.seed);
+    for ratio in &ratios {
+        writeln!(
+            out,
+            "CPU for each message, ours beside {}'s: {:.3} ({:.3} to {:.3}, {} rounds)",
+            ratio.family,
+            ratio.interval.estimate,
+            ratio.interval.low,
+            ratio.interval.high,
+            ratio.rounds
+        )?;
+    }
+    let verdict = verdict::peers(&rounds, &ratios, &scenario.goals, origin.optimised);
+    let report = Report {
+        format: FORMAT,
+        origin,
+        scenario,
+        rounds,
+        ratios,
+        verdict,
+    };
+    if let Some(path) = &arguments.out {
+        report.write(path)?;
+        writeln!(out, "report: {}", path.display())?;
+    }
+    conclude(&report.verdict, out)
+}

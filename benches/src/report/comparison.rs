@@ -1,0 +1,99 @@
+//! Our relay beside each peer, round by round; pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Ratio, Round};
+use crate::statistics;
+
+/// The family of our own relay, and that of no relay at all.
+pub const OURS: &str = "tasuki";
+pub const DIRECT: &str = "direct";
+
+/// Our CPU time for each message beside that of each family of peers. A family's figure in a round
+/// is that of its best member there, so each round is compared with the peer at its best.
+pub fn ratios(rounds: &[Round], seed: u64) -> Vec<Ratio> {
+    let mut best: BTreeMap<(&str, usize), f64> = BTreeMap::new();
+    for round in rounds {
+        if let Some(cost) = round.cpu_us_per_message() {
+            let place = best.entry((&round.family, round.number)).or_insert(cost);
+            *place = place.min(cost);
+        }
+    }
+    let families: BTreeSet<&str> = best.keys().map(|(family, _)| *family).collect();
+    let peers = families
+        .into_iter()
+        .filter(|family| ![OURS, DIRECT].contains(family));
+    peers
+        .filter_map(|family| {
+            let theirs = best.iter().filter(|((its, _), _)| *its == family);
+            let pairs: Vec<(f64, f64)> = theirs
+                .filter_map(|((_, number), cost)| Some((*best.get(&(OURS, *number))?, *cost)))
+                .collect();
+            Some(Ratio {
+                family: family.to_owned(),
+                interval: statistics::ratio(&pairs, seed)?,
+                rounds: pairs.len(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Cpu, Ends, Faults, Latency};
+
+    pub(crate) fn round(family: &str, number: usize, cpu_us: u32) -> Round {
+        Round {
+            subject: family.to_owned(),
+            family: family.to_owned(),
+            number,
+            settings: String::new(),
+            sessions: 1,
+            measured_s: 1.0,
+            messages: 1_000_000,
+            bytes: 1,
+            latency: Latency::default(),
+            lag: Latency::default(),
+            load_busy: 0.0,
+            cpu: Some(Cpu {
+                user_s: f64::from(cpu_us),
+                system_s: 0.0,
+            }),
+            samples: Vec::new(),
+            ends: Ends::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    #[test]
+    fn each_family_is_taken_at_its_best_in_each_round() {
+        let rounds = [
+            round(OURS, 0, 8),
+            round("haproxy", 0, 10),
+            round("haproxy", 0, 16),
+            round(OURS, 1, 16),
+            round("haproxy", 1, 40),
+            round("haproxy", 1, 20),
+            round("nginx", 1, 32),
+            Round {
+                cpu: None,
+                ..round(DIRECT, 1, 0)
+            },
+        ];
+        let ratios = ratios(&rounds, 1);
+
+        let found: Vec<_> = ratios
+            .iter()
+            .map(|it| (it.family.as_str(), it.rounds))
+            .collect();
+        assert_eq!(found, [("haproxy", 2), ("nginx", 1)]);
+        assert!((ratios[0].interval.estimate - 0.8).abs() < 1e-9);
+        assert!((ratios[1].interval.estimate - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nothing_of_ours_is_no_ratio() {
+        assert!(ratios(&[round("nginx", 0, 5)], 1).is_empty());
+    }
+}
