@@ -8,7 +8,7 @@ use crate::exec::{Interrupt, Program};
 use crate::load::{Load, Placement, Tally};
 use crate::number::float;
 use crate::progress::Progress;
-use crate::report::{Round, Sample};
+use crate::report::{Latency, Measure, Round, Sample};
 use crate::sample::Watch;
 use crate::scenario::Scenario;
 use crate::subject::Subject;
@@ -152,28 +152,34 @@ fn assemble(
 }
 
 /// A round in one line for a person.
-pub(crate) fn summary(round: &Round) -> String {
-    let ms = |latency: &crate::report::Latency, quantile| {
-        latency
-            .ms(quantile)
-            .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.3}"))
-    };
-    let cpu = round
-        .cpu_us_per_message()
-        .map_or_else(|| "-".to_owned(), |us| format!("{us:.2}"));
-    let rate = float(round.messages) / round.measured_s;
-    format!(
-        "{:<16} {:>5} sessions {:>9.0} messages/s  p50 {} ms  p99 {} ms  CPU {cpu} us/message  \
-         load side: {:.0}% busy, lag p99 {} ms  faults {}",
-        round.subject,
-        round.sessions,
-        rate,
-        ms(&round.latency, 0.5),
-        ms(&round.latency, 0.99),
-        100.0 * round.load_busy,
-        ms(&round.lag, 0.99),
-        round.faults.total()
-    )
+pub(crate) fn summary(round: &Round, measure: Measure) -> String {
+    let name = format!("{:<16} {:>5} sessions", round.subject, round.sessions);
+    let faults = round.faults.total();
+    let cost = round
+        .cost(measure)
+        .map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3}"));
+    match measure {
+        Measure::Message => {
+            let ms = |latency: &Latency, quantile| {
+                let ms = latency.ms(quantile);
+                ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.3}"))
+            };
+            format!(
+                "{name} {:>9.0} messages/s  p50 {} ms  p99 {} ms  CPU {cost} us/message  load \
+                 side: {:.0}% busy, lag p99 {} ms  faults {faults}",
+                float(round.messages) / round.measured_s,
+                ms(&round.latency, 0.5),
+                ms(&round.latency, 0.99),
+                100.0 * round.load_busy,
+                ms(&round.lag, 0.99),
+            )
+        }
+        Measure::Gib => format!(
+            "{name} {:>7.2} Gbit/s  CPU {cost} s/GiB  load side: {:.0}% busy  faults {faults}",
+            float(round.bytes) * 8e-9 / round.measured_s,
+            100.0 * round.load_busy,
+        ),
+    }
 }
 
 #[cfg(test)]

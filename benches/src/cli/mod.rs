@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::load::Placement;
+use crate::report::Measure;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::verdict::{Outcome, Verdict};
 
@@ -43,6 +44,8 @@ enum Command {
     Soak(soak::Arguments),
     /// Compare our relay with others, in rounds that take turns
     Peers(peers::Arguments),
+    /// The same with a few hosts that send as fast as they can: CPU time for each GiB
+    Bulk(peers::Arguments),
     /// Yen per user per month, from a soak that passed
     Cost(cost::Arguments),
 }
@@ -140,7 +143,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Re
     };
     match arguments.command {
         Command::Soak(soak) => soak::run(&soak, out),
-        Command::Peers(peers) => peers::run(&peers, out),
+        Command::Peers(peers) => peers::run(&peers, Measure::Message, out),
+        Command::Bulk(bulk) => peers::run(&bulk, Measure::Gib, out),
         Command::Cost(cost) => cost::run(&cost, out),
     }
 }

@@ -1,4 +1,4 @@
-//! `tasuki-bench peers`: our relay beside others, round by round.
+//! `tasuki-bench peers` and `bulk`: our relay beside others, round by round.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::{LoadArguments, Where, conclude};
 use crate::exec::Interrupt;
 use crate::load::Placement;
 use crate::peer::Peer;
-use crate::report::{FORMAT, Origin, Report, comparison};
+use crate::report::{FORMAT, Measure, Origin, Report, comparison};
 use crate::round;
 use crate::scenario::Scenario;
 use crate::subject::{RelayOptions, Subject};
@@ -101,9 +101,16 @@ impl Arguments {
     }
 }
 
-pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode> {
+pub(super) fn run(
+    arguments: &Arguments,
+    measure: Measure,
+    out: &mut dyn Write,
+) -> Result<ExitCode> {
     let stop = Interrupt::listen()?;
-    let scenario = arguments.load.scenario(Scenario::peers)?;
+    let scenario = arguments.load.scenario(match measure {
+        Measure::Message => Scenario::peers,
+        Measure::Gib => Scenario::bulk,
+    })?;
     let placement = arguments.place.placement()?;
     let origin = Origin::here();
     writeln!(out, "seed {}", scenario.seed)?;
@@ -118,7 +125,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
             let subject = arguments.start(*entrant, &scenario, &placement, &stop)?;
             let mut round = round::run(&scenario, subject, &placement, &stop)?;
             round.number = number;
-            writeln!(out, "{}", round::summary(&round))?;
+            writeln!(out, "{}", round::summary(&round, measure))?;
             for fault in &round.faults.told {
                 writeln!(out, "  {fault}")?;
             }
@@ -126,11 +133,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         }
     }
 
-    let ratios = comparison::ratios(&rounds, scenario.seed);
+    let ratios = comparison::ratios(&rounds, measure, scenario.seed);
     for ratio in &ratios {
         writeln!(
             out,
-            "CPU for each message, ours beside {}'s: {:.3} ({:.3} to {:.3}, {} rounds)",
+            "CPU for each {}, ours beside {}'s: {:.3} ({:.3} to {:.3}, {} rounds)",
+            measure.name(),
             ratio.family,
             ratio.interval.estimate,
             ratio.interval.low,
@@ -138,11 +146,17 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
             ratio.rounds
         )?;
     }
-    let verdict = verdict::peers(&rounds, &ratios, &scenario.goals, origin.optimised);
+    let verdict = verdict::peers(
+        &rounds,
+        &ratios,
+        &scenario.goals,
+        (measure, origin.optimised),
+    );
     let report = Report {
         format: FORMAT,
         origin,
         scenario,
+        measure,
         rounds,
         ratios,
         verdict,

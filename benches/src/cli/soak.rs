@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{LoadArguments, Where, conclude};
 use crate::exec::Interrupt;
-use crate::report::{FORMAT, Origin, Report};
+use crate::report::{FORMAT, Measure, Origin, Report};
 use crate::round;
 use crate::scenario::Scenario;
 use crate::subject::{RelayOptions, Subject};
@@ -66,10 +66,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         ..scenario.clone()
     };
     let ceiling = round::run(&ceiling, Subject::direct()?, &placement, &stop)?;
-    writeln!(out, "{}", round::summary(&ceiling))?;
+    writeln!(out, "{}", round::summary(&ceiling, Measure::Message))?;
     let subject = arguments.subject(&scenario, &stop)?;
     let round = round::run(&scenario, subject, &placement, &stop)?;
-    writeln!(out, "{}", round::summary(&round))?;
+    writeln!(out, "{}", round::summary(&round, Measure::Message))?;
     for fault in &round.faults.told {
         writeln!(out, "  {fault}")?;
     }
@@ -79,6 +79,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         format: FORMAT,
         origin,
         scenario,
+        measure: Measure::Message,
         ratios: Vec::new(),
         rounds: vec![ceiling, round],
         verdict,

@@ -219,6 +219,7 @@ impl Engine {
                 What::Send(direction),
             );
         }
+        session.bulk = scenario.bulk.then(|| scenario.down.bytes.most());
         if let Some((after, ending)) = plan.ending(&mut session.random) {
             session.ending = Some(ending);
             meet(Some(after), What::End);

@@ -17,6 +17,9 @@ use super::tally::Tally;
 /// Reads of one end before other sessions have their turn.
 const READS_PER_VISIT: usize = 16;
 
+/// Writes of a host that sends bulk, likewise.
+const WRITES_PER_VISIT: usize = 4;
+
 /// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Direction {
@@ -64,6 +67,8 @@ pub(super) struct Session {
     pub(super) up: Flow,
     pub(super) down: Flow,
     pub(super) ending: Option<Ending>,
+    /// The host sends as fast as it is taken, in writes of so many bytes.
+    pub(super) bulk: Option<u32>,
     /// The client does not read.
     pub(super) stalled: bool,
     /// Gone after a reset.
@@ -152,6 +157,7 @@ impl Session {
             down: Flow::new(random.r#gen()),
             random,
             ending: None,
+            bulk: None,
             stalled: false,
             client: Some(End::new(client)),
             host: End::new(host),
@@ -222,13 +228,29 @@ impl Session {
             self.down.catch_up();
         }
         client.send(&mut self.up, buffer).map_err(lost("client"))?;
-        self.host
-            .send(&mut self.down, buffer)
-            .map_err(lost("host"))?;
+        let writes = if self.bulk.is_some() {
+            WRITES_PER_VISIT
+        } else {
+            1
+        };
+        for _ in 0..writes {
+            if let Some(bytes) = self.bulk
+                && self.down.sending() == Sending::Idle
+                && !self.down.is_closing()
+            {
+                self.down.offer(bytes, shared.now());
+            }
+            self.host
+                .send(&mut self.down, buffer)
+                .map_err(lost("host"))?;
+        }
+        let sends_on = self.bulk.is_some() && self.host.writable && !self.down.is_closing();
         let reads_on = |end: &End, flow: &Flow| end.readable && !flow.has_ended();
         Ok(if self.up.has_ended() && self.down.has_ended() {
             After::Over
-        } else if reads_on(&self.host, &self.up) || (!self.stalled && reads_on(client, &self.down))
+        } else if sends_on
+            || reads_on(&self.host, &self.up)
+            || (!self.stalled && reads_on(client, &self.down))
         {
             After::Again
         } else {

@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ratio, Round};
+use super::{Measure, Ratio, Round};
 use crate::statistics;
 
 /// The family of our own relay, and that of no relay at all.
 pub const OURS: &str = "tasuki";
 pub const DIRECT: &str = "direct";
 
-/// Our CPU time for each message beside that of each family of peers. A family's figure in a round
+/// Our CPU time by this measure beside that of each family of peers. A family's figure in a round
 /// is that of its best member there, so each round is compared with the peer at its best.
-pub fn ratios(rounds: &[Round], seed: u64) -> Vec<Ratio> {
+pub fn ratios(rounds: &[Round], measure: Measure, seed: u64) -> Vec<Ratio> {
     let mut best: BTreeMap<(&str, usize), f64> = BTreeMap::new();
     for round in rounds {
-        if let Some(cost) = round.cpu_us_per_message() {
+        if let Some(cost) = round.cost(measure) {
             let place = best.entry((&round.family, round.number)).or_insert(cost);
             *place = place.min(cost);
         }
@@ -81,7 +81,7 @@ mod tests {
                 ..round(DIRECT, 1, 0)
             },
         ];
-        let ratios = ratios(&rounds, 1);
+        let ratios = ratios(&rounds, Measure::Message, 1);
 
         let found: Vec<_> = ratios
             .iter()
@@ -94,6 +94,22 @@ mod tests {
 
     #[test]
     fn nothing_of_ours_is_no_ratio() {
-        assert!(ratios(&[round("nginx", 0, 5)], 1).is_empty());
+        assert!(ratios(&[round("nginx", 0, 5)], Measure::Message, 1).is_empty());
+    }
+
+    #[test]
+    fn bytes_are_compared_where_they_are_the_measure() {
+        let ours = Round {
+            bytes: 2 << 30,
+            ..round(OURS, 0, 6)
+        };
+        let theirs = Round {
+            bytes: 1 << 30,
+            ..round("nginx", 0, 12)
+        };
+        let gib = ratios(&[ours.clone(), theirs], Measure::Gib, 1);
+
+        assert!((ours.cpu_s_per_gib().unwrap() - 3.0).abs() < 1e-9);
+        assert!((gib[0].interval.estimate - 0.25).abs() < 1e-9);
     }
 }

@@ -21,6 +21,8 @@ use crate::verdict::Verdict;
 /// Rises when a field changes its meaning.
 pub const FORMAT: u32 = 1;
 
+const GIB: f64 = 1_073_741_824.0;
+
 /// Faults that are told in words; the rest is only counted.
 pub const FAULTS_TOLD: usize = 20;
 
@@ -30,13 +32,23 @@ pub struct Report {
     pub format: u32,
     pub origin: Origin,
     pub scenario: Scenario,
+    /// What is compared.
+    pub measure: Measure,
     pub rounds: Vec<Round>,
     /// How our relay compares with each peer; empty where there was none.
     pub ratios: Vec<Ratio>,
     pub verdict: Verdict,
 }
 
-/// CPU time for each message, beside a peer's: below 1 is better.
+/// Of what the CPU time is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    Message,
+    Gib,
+}
+
+/// CPU time by the report's measure, beside a peer's: below 1 is better.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// The peer; of several ways to set it up the best in each round.
@@ -179,6 +191,30 @@ impl Round {
     pub fn cpu_us_per_message(&self) -> Option<f64> {
         let cpu = self.cpu?;
         (self.messages > 0).then(|| 1e6 * cpu.total_s() / float(self.messages))
+    }
+
+    /// The subject's CPU time for each GiB, in seconds.
+    pub fn cpu_s_per_gib(&self) -> Option<f64> {
+        let cpu = self.cpu?;
+        (self.bytes > 0).then(|| cpu.total_s() / float(self.bytes) * GIB)
+    }
+
+    /// The subject's CPU time by this measure.
+    pub fn cost(&self, measure: Measure) -> Option<f64> {
+        match measure {
+            Measure::Message => self.cpu_us_per_message(),
+            Measure::Gib => self.cpu_s_per_gib(),
+        }
+    }
+}
+
+impl Measure {
+    /// For a person.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Gib => "GiB",
+        }
     }
 }
 

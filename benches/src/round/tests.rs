@@ -104,6 +104,27 @@ fn an_honest_forwarder_is_without_fault() {
 }
 
 #[test]
+fn bulk_goes_on_by_itself_and_is_verified() {
+    let (front, back) = forwarder(Damage::None);
+    let subject = Subject {
+        way: Way::Forwarded { front, back },
+        ..Subject::direct().unwrap()
+    };
+    let short = Scenario {
+        warm_up_s: 0.0,
+        duration_s: 1.0,
+        ..Scenario::bulk().unwrap()
+    };
+    let stop = Interrupt::listen().unwrap();
+    let round = run(&short, subject, &Placement::default(), &stop).unwrap();
+
+    assert_eq!(round.faults, Faults::default());
+    assert_eq!(round.ends.closed, 8);
+    // A hundred writes; open-loop traffic of this scenario would be none.
+    assert!(round.bytes > 100 * 65_536, "{}", round.bytes);
+}
+
+#[test]
 fn lost_bytes_are_found() {
     let found = faults(Damage::Drop);
 

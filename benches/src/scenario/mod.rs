@@ -26,6 +26,9 @@ const TELEWORK: &str = include_str!("../../scenarios/telework.toml");
 /// The same without what only some peers can bear, and with our goals beside them.
 const PEERS: &str = include_str!("../../scenarios/peers.toml");
 
+/// As fast as it goes.
+const BULK: &str = include_str!("../../scenarios/bulk.toml");
+
 /// What load to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +43,10 @@ pub struct Scenario {
     pub warm_up_s: f64,
     /// Time that is measured.
     pub duration_s: f64,
+    /// Hosts send as fast as it is taken, in writes of `down.bytes`, whatever the rate says. What
+    /// is measured then is the cost of a byte: there is no time at which one was meant to leave.
+    #[serde(default)]
+    pub bulk: bool,
     /// From host to client.
     pub down: Traffic,
     /// From client to host.
@@ -149,6 +156,14 @@ impl Scenario {
         Self::parse(PEERS)
     }
 
+    /// The one for bulk.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn bulk() -> Result<Self, ScenarioError> {
+        Self::parse(BULK)
+    }
+
     /// # Errors
     /// What is wrong with the file.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
@@ -236,6 +251,7 @@ mod tests {
         assert_eq!(telework.down.bytes, Range::Between([100, 1_400]));
         assert_eq!(telework.up.bytes, Range::One(20));
         assert!(Scenario::peers().unwrap().goals.contains_key("haproxy"));
+        assert!(Scenario::bulk().unwrap().bulk);
     }
 
     #[test]
