@@ -91,7 +91,7 @@ fn a_small_soak_of_our_relay_loses_nothing() {
 }
 
 #[test]
-fn a_price_needs_a_soak_that_passed() {
+fn a_price_needs_a_soak_that_passed_and_a_page_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("report.json");
     let words = [
@@ -122,6 +122,12 @@ fn a_price_needs_a_soak_that_passed() {
     assert!(said.contains("3 users a board"), "{said}");
     assert!(said.contains("space        0.00 yen"), "{said}");
     assert!(said.contains("published 5 to 14"), "{said}");
+
+    let page = bench(&["report", text(&out)]);
+    assert!(page.status.success(), "{page:?}");
+    let html = std::fs::read_to_string(out.with_extension("html")).unwrap();
+    assert!(html.contains("node_file"), "{html}");
+    assert!(html.matches("<svg").count() >= 3, "{html}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod cost;
 mod peers;
+mod report;
 mod soak;
 
 use std::ffi::OsString;
@@ -46,6 +47,8 @@ enum Command {
     Peers(peers::Arguments),
     /// The same with a few hosts that send as fast as they can: CPU time for each GiB
     Bulk(peers::Arguments),
+    /// Make one HTML page of a report
+    Report(report::Arguments),
     /// Yen per user per month, from a soak that passed
     Cost(cost::Arguments),
 }
@@ -145,6 +148,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Re
         Command::Soak(soak) => soak::run(&soak, out),
         Command::Peers(peers) => peers::run(&peers, Measure::Message, out),
         Command::Bulk(bulk) => peers::run(&bulk, Measure::Gib, out),
+        Command::Report(report) => report::run(&report, out),
         Command::Cost(cost) => cost::run(&cost, out),
     }
 }

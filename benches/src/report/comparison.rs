@@ -39,7 +39,7 @@ pub fn ratios(rounds: &[Round], measure: Measure, seed: u64) -> Vec<Ratio> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::report::{Cpu, Ends, Faults, Latency};
 

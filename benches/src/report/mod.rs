@@ -1,10 +1,12 @@
-//! What a run has seen; written as JSON, and judged by [`crate::verdict`].
+//! What a run has seen; written as JSON, judged by [`crate::verdict`], shown as a page.
 //!
 //! Field names are an interface: scripts read them, and old reports can be judged again.
 
 pub mod comparison;
 mod latency;
 mod origin;
+mod page;
+mod plot;
 
 use std::path::Path;
 
