@@ -76,12 +76,13 @@ pub fn assemble(
         seed.uuid("verity"),
     )?;
     let modules = format!("usr/lib/modules/{}", sources.kernel_version);
-    let initramfs = initramfs::build(
-        sources.modules,
-        &modules,
-        sources.first_stage,
-        &board.kernel.initramfs_modules,
-    )?;
+    // The watchdog first: whatever hangs after it is reset.
+    let loaded = board.hardware.watchdog.iter();
+    let loaded: Vec<String> = loaded
+        .chain(&board.kernel.initramfs_modules)
+        .cloned()
+        .collect();
+    let initramfs = initramfs::build(sources.modules, &modules, sources.first_stage, &loaded)?;
     let BootFiles {
         config,
         slot,

@@ -22,6 +22,9 @@ const INIT: &str = "/usr/lib/systemd/systemd";
 const DISK_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Until systemd feeds the watchdog; more than the disk and the delay before a restart may take.
+const WATCHDOG_SECONDS: i32 = 60;
+
 /// Why this slot does not start, in words for the console.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -80,11 +83,13 @@ pub fn run(log: &mut Log) -> Result<std::convert::Infallible, BootError> {
     Err(sys::become_program(Path::new(INIT))).or_say(|| format!("start {INIT}"))
 }
 
-/// Loads what the image builder listed, in its order.
+/// Loads what the image builder listed, in its order: the watchdog first, which from then on resets
+/// a board that hangs.
 fn load_modules(log: &mut Log) -> Result<usize, BootError> {
     let order = Path::new(MODULES).join("order");
     let order = fs::read_to_string(order).or_say(|| "read the list of modules".to_owned())?;
     let mut loaded = 0;
+    let mut watched = false;
     for name in order.lines() {
         let module = File::open(Path::new(MODULES).join(name));
         match module.and_then(|module| sys::load_module(&module)) {
@@ -92,8 +97,19 @@ fn load_modules(log: &mut Log) -> Result<usize, BootError> {
             // What cannot do without this module says so better than this could.
             Err(error) => log.notice(format_args!("module {name} does not load: {error}")),
         }
+        watched = watched || watch(log);
     }
     Ok(loaded)
+}
+
+/// Starts the watchdog; whether there is one by now.
+fn watch(log: &mut Log) -> bool {
+    match sys::start_watchdog(WATCHDOG_SECONDS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+        Ok(()) => log.notice("watchdog started"),
+        Err(error) => log.notice(format_args!("the watchdog does not take its time: {error}")),
+    }
+    true
 }
 
 fn wait_for_slot(wish: &Wish) -> Result<Found, BootError> {

@@ -2,6 +2,7 @@
 //! `unsafe`.
 
 mod device_mapper;
+mod watchdog;
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -14,6 +15,7 @@ use nix::mount::MsFlags;
 use nix::sys::reboot::RebootMode;
 
 pub use self::device_mapper::DeviceMapper;
+pub use self::watchdog::start_watchdog;
 
 /// Mounts a file system of the kernel's own (`proc`, `tmpfs`) at a folder, which is made.
 pub fn mount_virtual(kind: &str, place: &str, options: &str) -> io::Result<()> {
