@@ -22,6 +22,8 @@ const REPRO: &str = "repro.json";
 /// A third of the time of the highest levels for a twentieth more bytes.
 const ZSTD_LEVEL: i32 = 12;
 const PIECE: usize = 1 << 20;
+/// Largest disk image, in bytes; the boards' have half a GiB.
+const IMAGE_MAX: u64 = 16 << 30;
 
 /// Everything about an image but its bytes.
 #[derive(Debug)]
@@ -190,6 +192,9 @@ fn unpack(file: File, plain: &mut File) -> io::Result<u64> {
             plain.write_all(read)?;
         }
         length += u64::try_from(count).map_err(io::Error::other)?;
+        if length > IMAGE_MAX {
+            return Err(io::Error::other("it unpacks to more than any image"));
+        }
     }
 }
 
@@ -218,11 +223,10 @@ pub fn manifest(path: &Path) -> Result<Manifest> {
     } else {
         path.with_file_name(MANIFEST)
     };
-    let text = fs::read_to_string(&place)
-        .with_context(|| {
-            let place = place.display();
-            format!("cannot read {place}, which a release has beside its image; fetch it, too")
-        })?;
+    let text = fs::read_to_string(&place).with_context(|| {
+        let place = place.display();
+        format!("cannot read {place}, which a release has beside its image; fetch it, too")
+    })?;
     Manifest::parse(&text).with_context(|| place.display().to_string())
 }
 
