@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
@@ -94,14 +95,19 @@ impl System {
             return Err(io::ErrorKind::NotFound.into());
         }
         let device = self.at("/dev/disk/by-partlabel").join(label);
-        let options = Some("errors=remount-ro");
-        Ok(mount(
-            Some(&device),
-            mount_point,
-            Some("ext4"),
-            plain_flags(),
-            options,
-        )?)
+        let as_asked = |flags, options| {
+            let kind = Some("ext4");
+            mount(Some(&device), mount_point, kind, flags, Some(options))
+        };
+        let mounted = match as_asked(plain_flags(), "errors=remount-ro") {
+            // A card that is locked, or that its controller has locked: what is on it can still be
+            // read, but for what its journal has.
+            Err(Errno::EACCES | Errno::EROFS) => {
+                as_asked(plain_flags() | MsFlags::MS_RDONLY, "noload")
+            }
+            other => other,
+        };
+        Ok(mounted?)
     }
 
     /// Unmounts (umount(2)).
