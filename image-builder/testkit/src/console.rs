@@ -118,6 +118,18 @@ impl Console {
         }
     }
 
+    /// Whether the guest says `text` within `limit`, which is for questions to this machine, not to
+    /// a guest: a slow one is no dead one.
+    pub(crate) fn says_within(&self, text: &str, limit: Duration) -> bool {
+        let silent = |heard: &mut Heard| !heard.over && !heard.text.contains(text);
+        let woken = self
+            .shared
+            .1
+            .wait_timeout_while(self.heard(), limit, silent);
+        let heard = woken.unwrap_or_else(PoisonError::into_inner).0;
+        heard.text.contains(text)
+    }
+
     /// When the guest first said `text`, after its start.
     pub fn first(&self, text: &str) -> Option<Duration> {
         let heard = self.heard();

@@ -1,6 +1,7 @@
 //! A running virtual machine.
 
-use std::fs;
+use std::env::consts::ARCH;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -16,10 +17,15 @@ use tempfile::NamedTempFile;
 
 use crate::console::Console;
 use crate::qmp::Qmp;
-use crate::setup::Setup;
+use crate::setup::{Accelerator, Setup};
 
 /// Ends QEMU when whoever started it is killed and cannot clean up.
 const WITH_PARENT: [&str; 4] = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--"];
+const KVM: &str = "/dev/kvm";
+/// What every kernel says first.
+const KERNEL: &str = "Linux version";
+/// The processor's own speed takes a kernel there in two seconds.
+const KVM_LIMIT: Duration = Duration::from_secs(20);
 /// How often a machine that is to end is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -77,6 +83,27 @@ impl Machine {
             console,
             qmp,
         })
+    }
+
+    /// KVM if the setup's guest really starts under it on this machine, else TCG.
+    ///
+    /// Asked by starting one: inside other virtual machines there may be a `/dev/kvm` that carries
+    /// firmware but no kernel.
+    pub fn best_accelerator(tools: &Tools, setup: &Setup) -> Accelerator {
+        let mut trial = setup.clone();
+        trial.accelerator = Accelerator::Kvm;
+        trial.forwards.clear();
+        trial.disk.read_only = true;
+        let native = setup.board.architecture.target().starts_with(ARCH);
+        let device = File::options().read(true).write(true).open(KVM);
+        if !native || device.is_err() {
+            return Accelerator::Tcg;
+        }
+        // Whatever else is wrong will be told by the machine itself.
+        match Self::start(tools, &trial) {
+            Ok(machine) if machine.console.says_within(KERNEL, KVM_LIMIT) => Accelerator::Kvm,
+            _ => Accelerator::Tcg,
+        }
     }
 
     pub fn console(&self) -> &Console {

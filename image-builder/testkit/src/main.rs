@@ -4,7 +4,8 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
@@ -33,33 +34,73 @@ struct Arguments {
     /// The board reaches what this machine reaches
     #[arg(long)]
     outside: bool,
-    /// Let the processor carry out the board's instructions
+    /// What the board's systemd is given by name: systemd.system-credentials(7)
+    #[arg(long, value_name = "NAME=TEXT", value_parser = credential)]
+    credential: Vec<(String, Vec<u8>)>,
+    /// Who carries out the board's instructions [default: KVM where it works]
+    #[arg(long, value_name = "kvm|tcg", value_parser = accelerator)]
+    accelerator: Option<Accelerator>,
+    /// Put the seconds since the start before each line
     #[arg(long)]
-    kvm: bool,
+    times: bool,
     /// Show QEMU's arguments
     #[arg(long, short)]
     verbose: bool,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when standard error is gone.
+            let _ = writeln!(io::stderr(), "tasuki-vm: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
     let workplace = Workplace::new(None, None, arguments.verbose)?;
-    let board = workplace.board(&arguments.board)?;
+    let tools = workplace.machines()?;
     let mut disk = Disk::file(&arguments.disk);
     disk.read_only = arguments.read_only;
-    let mut setup = Setup::new(board, disk);
+    let mut setup = Setup::new(workplace.board(&arguments.board)?, disk);
     setup.forwards = arguments.forward;
     setup.isolated = !arguments.outside;
-    if arguments.kvm {
-        setup.accelerator = Accelerator::Kvm;
-    }
-    let show = |text: &str| {
-        // Without anybody who looks the machine goes on.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
-        let _ = io::stdout().lock().flush();
+    setup.credentials = arguments.credential;
+    setup.accelerator = match arguments.accelerator {
+        Some(accelerator) => accelerator,
+        None => Machine::best_accelerator(&tools, &setup),
     };
-    let mut machine = Machine::start_showing(&workplace.machines()?, &setup, show)?;
+    let from = Instant::now();
+    let mut at_line_start = arguments.times;
+    let show = move |text: &str| {
+        let mut out = io::stdout().lock();
+        for line in text.split_inclusive('\n') {
+            // Without anybody who looks the machine goes on.
+            if at_line_start {
+                let _ = write!(out, "{:9.3} | ", from.elapsed().as_secs_f64());
+            }
+            let _ = out.write_all(line.as_bytes());
+            at_line_start = arguments.times && line.ends_with('\n');
+        }
+        let _ = out.flush();
+    };
+    let mut machine = Machine::start_showing(&tools, &setup, show)?;
     machine.wait(FOREVER)
+}
+
+fn credential(text: &str) -> Result<(String, Vec<u8>), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("has to be NAME=TEXT")?;
+    Ok((name.to_owned(), value.into()))
+}
+
+fn accelerator(text: &str) -> Result<Accelerator, &'static str> {
+    match text {
+        "kvm" => Ok(Accelerator::Kvm),
+        "tcg" => Ok(Accelerator::Tcg),
+        _ => Err("has to be kvm or tcg"),
+    }
 }
 
 fn forward(text: &str) -> Result<Forward, String> {
