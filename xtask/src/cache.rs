@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 use crate::exec::Shell;
 use crate::report;
 
+const GIT_LIMIT: Duration = Duration::from_secs(60);
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 
 /// A program from crates.io that the checks need.
@@ -62,6 +64,24 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     let folder = home()?.join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
+}
+
+/// A number that changes with the files under `inputs`, committed or not, and with `length`.
+pub(crate) fn key(
+    shell: &Shell,
+    root: &Path,
+    inputs: &[&str],
+    length: Option<Duration>,
+) -> Result<u64> {
+    let git = |words: &[&str]| {
+        let call = shell.call("git").args(words).arg("--").args(inputs);
+        call.dir(root).output(GIT_LIMIT)
+    };
+    let mut hasher = DefaultHasher::new();
+    git(&["ls-files", "--stage"])?.hash(&mut hasher);
+    git(&["diff"])?.hash(&mut hasher);
+    length.hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 fn home() -> Result<PathBuf> {

@@ -10,6 +10,7 @@ mod ci;
 mod debian;
 mod demo;
 mod exec;
+mod image;
 mod nightly;
 mod pins;
 mod report;

@@ -17,7 +17,8 @@ use super::pattern::{HEIGHT, WIDTH};
 use super::stage::Stage;
 
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
-const READY_LIMIT: Duration = Duration::from_secs(30);
+/// Also for a relay on an emulated board.
+const READY_LIMIT: Duration = Duration::from_secs(300);
 
 /// The computer ID of the demo's office PC.
 const COMPUTER: &str = "demo-office-pc";
@@ -39,8 +40,8 @@ impl Programs {
 /// The operator's part: what `tasuki` makes before anything runs.
 pub(super) struct Deployment {
     programs: Programs,
-    relay_port: u16,
-    node_file: PathBuf,
+    pub(super) relay_port: u16,
+    pub(super) node_file: PathBuf,
     entry_file: PathBuf,
     password: String,
 }

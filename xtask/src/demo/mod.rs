@@ -1,10 +1,12 @@
 //! `cargo xtask demo`: somebody at home sees the office desktop through a relay that cannot read it.
 //!
 //! Everything is real and on loopback: an xrdp desktop, a deployment, relay, host, client, FreeRDP.
+//! With `--board` the relay runs in the board's image, which QEMU boots.
 //! The proof is a picture of the home PC's screen that shows this run's wallpaper.
 //! Read next: `stage` for what is put on the machine and how it goes away, `desktop` and
-//! `deployment` for the two halves, `pattern` for the proof.
+//! `deployment` for the two halves, `board` for a whole board, `pattern` for the proof.
 
+mod board;
 mod deployment;
 mod desktop;
 mod pattern;
@@ -21,6 +23,7 @@ use crate::debian::{self, Consent, Package};
 use crate::exec::{Shell, Stopped};
 use crate::report::{self, Steps};
 
+use self::board::Board;
 use self::deployment::{Deployment, Programs};
 use self::desktop::{Desktop, Screen};
 use self::pattern::Pattern;
@@ -28,7 +31,8 @@ use self::picture::Picture;
 use self::stage::Stage;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
-const PICTURE_LIMIT: Duration = Duration::from_secs(40);
+/// Also through a relay on an emulated board.
+const PICTURE_LIMIT: Duration = Duration::from_secs(300);
 
 /// How long the picture has to stay the same before it is taken: windows appear one by one.
 const SETTLED: Duration = Duration::from_millis(400);
@@ -74,6 +78,12 @@ pub(crate) const PACKAGES: [Package; 9] = [
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Run the relay in this board's image, booted in QEMU (vm-x86-64, virt).
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
+    /// The folder of an image that is there already [default: built here].
+    #[arg(long, value_name = "FOLDER", requires = "board")]
+    image: Option<PathBuf>,
     /// Install missing Debian packages without asking; so does the environment variable CI.
     #[arg(long)]
     yes: bool,
@@ -81,7 +91,7 @@ pub(crate) struct Options {
     #[arg(long)]
     keep: bool,
     /// Stop what an earlier run with --keep left running.
-    #[arg(long, conflicts_with_all = ["yes", "keep"])]
+    #[arg(long, conflicts_with_all = ["board", "yes", "keep"])]
     stop: bool,
 }
 
@@ -108,6 +118,8 @@ pub(crate) fn check(shell: &Shell, root: &Path) -> Result<()> {
         shell,
         root,
         &Options {
+            board: None,
+            image: None,
             yes: true,
             keep: false,
             stop: false,
@@ -129,10 +141,18 @@ fn show(
         debian::provide(shell, &PACKAGES, Consent::new(options.yes))
     })?;
     let programs = steps.quiet("build", "relay, agents and operator's tool", || {
-        build(shell, root)
+        build(shell, root, options.board.is_some())
     })?;
+    let folder = programs.folder.clone();
+    let board = options.board.as_deref();
+    let board = board.map(|name| Board {
+        name,
+        image: options.image.as_deref(),
+        programs: &folder,
+        root,
+    });
     let mut stage = Stage::set(shell, demo)?;
-    let played = play(&mut stage, steps, programs);
+    let played = play(&mut stage, steps, programs, board.as_ref());
     let stopped = played.as_ref().is_err_and(|error| error.is::<Stopped>());
     if played.is_err() && !stopped {
         stage.logs().iter().for_each(|log| report::say(log));
@@ -151,11 +171,10 @@ fn show(
     seen.picture.save(&path)?;
     report::say(&format!(
         "Picture: {}\n\
-         It shows {} blocks of this run's random wallpaper, none wrong; \
-         the relay carried {} KiB for it.",
+         It shows {} blocks of this run's random wallpaper, none wrong; {}.",
         path.display(),
         seen.blocks,
-        seen.carried / 1024,
+        seen.relay,
     ));
     Ok(())
 }
@@ -164,12 +183,18 @@ fn show(
 struct Seen {
     picture: Picture,
     blocks: usize,
-    carried: u64,
+    /// What the relay tells of it.
+    relay: String,
     desktop: Desktop,
     screen: Screen,
 }
 
-fn play(stage: &mut Stage<'_>, steps: &mut Steps, programs: Programs) -> Result<Seen> {
+fn play(
+    stage: &mut Stage<'_>,
+    steps: &mut Steps,
+    programs: Programs,
+    board: Option<&Board<'_>>,
+) -> Result<Seen> {
     let pattern = Pattern::random()?;
     let desktop = steps.quiet("office PC", "a desktop behind an RDP server", || {
         Desktop::start(stage, &pattern)
@@ -178,7 +203,17 @@ fn play(stage: &mut Stage<'_>, steps: &mut Steps, programs: Programs) -> Result<
     let deployment = steps.quiet("deployment", "keys, board and entry file", || {
         Deployment::make(stage, programs)
     })?;
-    steps.quiet("relay", "serving", || deployment.start_relay(stage))?;
+    match board {
+        None => steps.quiet("relay", "serving", || deployment.start_relay(stage))?,
+        Some(board) => {
+            let what = format!("{}, image and node file", board.name);
+            let card = steps.quiet("card", &what, || board.card(stage, &deployment))?;
+            let port = deployment.relay_port;
+            steps.quiet("board", "boots and serves", || {
+                board.boot(stage, &card, port)
+            })?;
+        }
+    }
     steps.quiet("host", "linked to the relay", || {
         deployment.start_host(stage, &desktop)
     })?;
@@ -188,11 +223,20 @@ fn play(stage: &mut Stage<'_>, steps: &mut Steps, programs: Programs) -> Result<
     let (picture, blocks) = steps.quiet("picture", "the office desktop at home", || {
         look(stage, &screen, &pattern)
     })?;
-    let carried = deployment.carried(stage)?;
+    let relay = match board {
+        None => {
+            let carried = deployment.carried(stage)?;
+            format!("the relay carried {} KiB for it", carried / 1024)
+        }
+        Some(board) => {
+            board.tell(stage)?;
+            "the board's screen tells of one session".to_owned()
+        }
+    };
     Ok(Seen {
         picture,
         blocks,
-        carried,
+        relay,
         desktop,
         screen,
     })
@@ -227,25 +271,32 @@ fn look(stage: &mut Stage<'_>, screen: &Screen, pattern: &Pattern) -> Result<(Pi
     }
 }
 
-/// Builds the product's programs and returns their folder.
-fn build(shell: &Shell, root: &Path) -> Result<Programs> {
+/// Builds the product's programs and returns their folder; a board brings its own relay.
+fn build(shell: &Shell, root: &Path, board: bool) -> Result<Programs> {
+    let third = if board { "image-testkit" } else { "relay" };
     let messages = shell
         .call("cargo")
         .args(["build", "--release", "--locked", "--quiet", "--bins"])
-        .args(["-p", "relay", "-p", "agent", "-p", "image-builder"])
+        .args(["-p", "agent", "-p", "image-builder", "-p", third])
         .arg("--message-format=json-render-diagnostics")
         .dir(root)
         .output_shown(BUILD_LIMIT)?;
-    let program = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+    let program = programs(&messages)
+        .next()
         .context("cargo built no program")?;
     let folder = program
         .parent()
         .context("a program lies in no folder")?
         .to_owned();
     Ok(Programs { folder })
+}
+
+/// The programs that cargo has built, by its messages.
+pub(crate) fn programs(messages: &str) -> impl Iterator<Item = PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
 }
 
 fn say_how_to_look(stage: &Stage<'_>, seen: Option<&Seen>) {

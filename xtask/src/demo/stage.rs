@@ -54,6 +54,11 @@ impl<'a> Stage<'a> {
         Ok(stage)
     }
 
+    /// For programs that are to find this user's own settings.
+    pub(super) fn shell(&self) -> &'a Shell {
+        self.shell
+    }
+
     /// A path in the private folder, which only this user can open.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::cache;
 use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
@@ -120,7 +121,7 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     let night = Night {
         shell,
         root,
-        key: progress::key(
+        key: cache::key(
             shell,
             root,
             part.inputs(),

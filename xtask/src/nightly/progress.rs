@@ -4,18 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::cache;
-use crate::exec::Shell;
-
-const GIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// What was done before this run, and where to add to it.
 pub(super) struct Progress {
@@ -85,24 +80,6 @@ fn parse(text: &str) -> BTreeMap<String, String> {
         .filter_map(|line| line.split_once('\t'))
         .map(|(unit, result)| (unit.to_owned(), result.to_owned()))
         .collect()
-}
-
-/// A number that changes with the files under `inputs`, committed or not, and with `length`.
-pub(super) fn key(
-    shell: &Shell,
-    root: &Path,
-    inputs: &[&str],
-    length: Option<Duration>,
-) -> Result<u64> {
-    let git = |words: &[&str]| {
-        let call = shell.call("git").args(words).arg("--").args(inputs);
-        call.dir(root).output(GIT_LIMIT)
-    };
-    let mut hasher = DefaultHasher::new();
-    git(&["ls-files", "--stage"])?.hash(&mut hasher);
-    git(&["diff"])?.hash(&mut hasher);
-    length.hash(&mut hasher);
-    Ok(hasher.finish())
 }
 
 #[cfg(test)]
