@@ -27,6 +27,7 @@ pub mod release;
 pub mod root;
 pub mod sbom;
 pub mod settings;
+mod sys;
 pub mod tools;
 pub mod verity;
 pub mod workplace;

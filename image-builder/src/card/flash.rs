@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::progress::Progress;
+use crate::sys;
 
-use super::sys;
 use super::target::Target;
 
 /// What is written, or compared, at a time.
@@ -49,11 +49,11 @@ pub fn flash(
         let needed = source.length;
         return Err(FlashError::TooSmall { needed, has });
     }
+    // A file grows to what the image needs, and keeps what it has beyond, like a larger card.
     if target.size.is_none() {
-        target
-            .file
-            .set_len(source.length)
-            .map_err(FlashError::Write)?;
+        let has = target.file.metadata().map_err(FlashError::Write)?.len();
+        let length = has.max(source.length);
+        target.file.set_len(length).map_err(FlashError::Write)?;
     }
     {
         let step = progress.step("writing", source.length);
@@ -183,6 +183,10 @@ mod tests {
         target.file.write_all_at(&[6], at).unwrap();
         let found = verify(&mut source, &mut target.file, &Progress::quiet());
         assert!(matches!(found, Err(FlashError::Differs(place)) if place == at));
+        let larger = u64::try_from(length).unwrap() + 4096;
+        target.file.set_len(larger).unwrap();
+        flash(&mut source, &mut target, &Progress::quiet()).unwrap();
+        assert_eq!(target.file.metadata().unwrap().len(), larger, "no smaller");
     }
 
     #[test]

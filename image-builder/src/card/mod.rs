@@ -4,5 +4,4 @@
 //! asks a person; `cli` does, between the two.
 
 pub mod flash;
-mod sys;
 pub mod target;

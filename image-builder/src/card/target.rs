@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::sys;
+use crate::sys;
 
 /// A device or file that may be overwritten, opened.
 #[derive(Debug)]
