@@ -108,4 +108,6 @@ fn name_of(path: &str) -> Result<String, BootError> {
 }
 
 #[cfg(test)]
+mod pi_firmware;
+#[cfg(test)]
 mod tests;

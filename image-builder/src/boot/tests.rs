@@ -45,7 +45,7 @@ fn sections(program: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn files_of(name: &str) -> BootFiles {
+pub(super) fn files_of(name: &str) -> BootFiles {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards");
     let board = board::load(&folder, name).unwrap();
     let mut kernel = Tree::new(Timestamp::UNIX_EPOCH);

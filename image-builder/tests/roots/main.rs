@@ -1,4 +1,5 @@
-//! The real roots of all boards, from Debian's packages: their layout is the one agreed on.
+//! The real roots of all boards, from Debian's packages: their layout is the one agreed on, and what
+//! the board files name is there.
 //!
 //! Paths, modes and owners count, contents do not: those are what the lock file pins.
 //! `TASUKI_BLESS=1` writes the golden file anew; `tasuki image contents --board BOARD` shows what is
@@ -17,7 +18,7 @@ use std::path::Path;
 use image_builder::board::Board;
 use image_builder::identity::Hash;
 use image_builder::package::{Deb, Lock, Locked, Part, Store};
-use image_builder::root::{self, Kind, Program, Tree};
+use image_builder::root::{self, Built, Kind, Program, Tree};
 use image_builder::workplace::Workplace;
 
 const GOLDEN: &str = "tests/golden/roots.txt";
@@ -36,6 +37,7 @@ fn the_layout_of_every_board_is_the_one_that_was_agreed_on() {
         let tool = |name: &str| tools.call(name);
         let (work, place) = (&workplace, folder.path());
         let built = root::build(work, tool, &board, &lock, "1", &PROGRAMS, place).unwrap();
+        everything_named_is_there(&board, &built);
         let layout = layout(&built.root);
         let packages = packages_in(&built.root, &board, &lock, &workplace.store().unwrap());
         assert_eq!(packages, built.present, "{}", board.name);
@@ -81,6 +83,29 @@ fn packages_in(tree: &Tree, board: &Board, lock: &Lock, store: &Store) -> BTreeS
         })
         .map(|package| package.name.clone())
         .collect()
+}
+
+/// Modules are looked for when the root is built; these are the other names of a board file.
+fn everything_named_is_there(board: &Board, built: &Built) {
+    let name = &board.name;
+    let raw = board.boot.raw.iter().map(|raw| &raw.path);
+    for path in board.boot.firmware.iter().chain(raw) {
+        assert!(built.firmware.read(path).is_ok(), "{name}: {path}");
+    }
+    for path in &board.boot.device_trees {
+        let place = format!("usr/lib/linux-image-{}/{path}", built.kernel_version);
+        let tree = built.kernel.read(&place).unwrap();
+        let says = |word: &str| {
+            let word = format!("{word}\0");
+            tree.windows(word.len()).any(|it| it == word.as_bytes())
+        };
+        // The kernel calls an LED by its label or its node.
+        let led = board.hardware.led.as_deref().unwrap_or_default();
+        assert!(says(led), "{path} has no LED {led}");
+        // systemd calls the first one so.
+        assert_eq!(board.network.interface, "end0", "{name}");
+        assert!(says("ethernet0"), "{path} does not say which is the first");
+    }
 }
 
 fn layout(tree: &Tree) -> String {
