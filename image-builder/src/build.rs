@@ -29,19 +29,21 @@ pub struct Built {
     pub recipe: Value,
 }
 
-/// Builds the image of a board, programs included.
-pub fn build(workplace: &Workplace, name: &str, version: &str) -> Result<Built> {
+/// The programs of a board: those in `folder`, else compiled.
+pub fn programs(workplace: &Workplace, name: &str, folder: Option<&Path>) -> Result<Programs> {
+    if let Some(folder) = folder {
+        return Ok(Programs::read(folder)?);
+    }
     let architecture = workplace.board(name)?.architecture;
     let step = "compiling relay, board program and first stage";
-    let step = workplace.progress.step(step, 0);
+    let _step = workplace.progress.step(step, 0);
     let cache = workplace.cache("programs")?;
-    let programs = programs::build(workplace.shell, &workplace.source, architecture, &cache)?;
-    drop(step);
-    build_with(workplace, name, version, &programs)
+    let (shell, source) = (workplace.shell, &workplace.source);
+    Ok(programs::build(shell, source, architecture, &cache)?)
 }
 
-/// The same with programs that are there already.
-pub fn build_with(
+/// Builds the image of a board.
+pub fn build(
     workplace: &Workplace,
     name: &str,
     version: &str,

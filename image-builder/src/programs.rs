@@ -18,6 +18,11 @@ const PASSED: [&str; 2] = ["CARGO_HOME", "RUSTUP_HOME"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
+const RELAY: &str = "tasuki-relay";
+const BOARD: &str = "tasuki-board";
+const FIRST_STAGE: &str = "first-stage";
+const COMPILER: &str = "compiler.txt";
+
 /// The programs of a board, as files.
 #[derive(Debug, Clone)]
 pub struct Programs {
@@ -34,11 +39,53 @@ impl Programs {
     /// Each by its name, with the crate that it is made from.
     pub fn all(&self) -> [(&'static str, &'static str, &[u8]); 3] {
         [
-            ("tasuki-relay", "relay", &self.relay),
-            ("tasuki-board", "board", &self.board),
-            ("first-stage", "first-stage", &self.first_stage),
+            (RELAY, "relay", &self.relay),
+            (BOARD, "board", &self.board),
+            (FIRST_STAGE, "first-stage", &self.first_stage),
         ]
     }
+}
+
+impl Programs {
+    /// Keeps them in a folder, for builds that do not compile.
+    pub fn write(&self, folder: &Path) -> Result<(), ProgramsError> {
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
+            written.map_err(|error| ProgramsError::Write { path, error })
+        };
+        for (name, _, bytes) in self.all() {
+            write(name, bytes)?;
+        }
+        for (name, crates) in &self.crates {
+            write(&crates_file(name), crates.as_bytes())?;
+        }
+        write(COMPILER, self.compiler.as_bytes())
+    }
+
+    /// The reverse.
+    pub fn read(folder: &Path) -> Result<Self, ProgramsError> {
+        let file = |name: &str| read(&folder.join(name));
+        let text = |name: &str| {
+            let bytes = file(name)?;
+            Ok::<_, ProgramsError>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let mut crates = BTreeMap::new();
+        for name in [RELAY, BOARD, FIRST_STAGE] {
+            crates.insert(name, text(&crates_file(name))?);
+        }
+        Ok(Self {
+            relay: file(RELAY)?,
+            board: file(BOARD)?,
+            first_stage: file(FIRST_STAGE)?,
+            compiler: text(COMPILER)?,
+            crates,
+        })
+    }
+}
+
+fn crates_file(program: &str) -> String {
+    format!("{program}.crates.txt")
 }
 
 /// Why there are no programs.
@@ -59,6 +106,8 @@ pub enum ProgramsError {
     Exec(#[from] ExecError),
     #[error("cannot read {}: {error}", .path.display())]
     Read { path: PathBuf, error: io::Error },
+    #[error("cannot write {}: {error}", .path.display())]
+    Write { path: PathBuf, error: io::Error },
 }
 
 /// A compiler that can build for a target.
@@ -101,9 +150,9 @@ pub fn build(
         &["-Ctarget-feature=+crt-static"],
     )?;
     let mut programs = Programs {
-        relay: read(&linked.join("tasuki-relay"))?,
-        board: read(&linked.join("tasuki-board"))?,
-        first_stage: read(&fixed.join("first-stage"))?,
+        relay: read(&linked.join(RELAY))?,
+        board: read(&linked.join(BOARD))?,
+        first_stage: read(&fixed.join(FIRST_STAGE))?,
         crates: BTreeMap::new(),
         compiler: build.toolchain.version.clone(),
     };

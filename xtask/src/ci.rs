@@ -144,6 +144,11 @@ const STEPS: [Step; 10] = [
         work: test,
     },
     Step {
+        name: "image",
+        what: "the image of a virtual machine, twice and the same",
+        work: image,
+    },
+    Step {
         name: "demo",
         what: "a desktop through the relay",
         work: demo,
@@ -258,6 +263,20 @@ fn pins(tree: &Tree<'_>) -> Result<()> {
 
 fn test(tree: &Tree<'_>) -> Result<()> {
     cargo(tree, &["test", "--workspace", "--locked", "--quiet"]).run(LIMIT)
+}
+
+/// A test that `cargo test` leaves out, since it fetches Debian's packages.
+fn image(tree: &Tree<'_>) -> Result<()> {
+    const TEST: &str = "reproducible::quick";
+    let words = ["test", "--locked", "--quiet", "--package", "image-builder"];
+    let said = cargo(tree, &words)
+        .args(["--test", "images", "--", "--ignored", "--exact", TEST])
+        .output_shown(LIMIT)?;
+    report::say(said.trim());
+    if !said.contains("1 passed") {
+        bail!("no test is called {TEST}");
+    }
+    Ok(())
 }
 
 fn demo(tree: &Tree<'_>) -> Result<()> {

@@ -9,7 +9,8 @@ use crate::progress::Progress;
 use crate::workplace::Workplace;
 
 use super::{
-    Context, image_build, image_contents, image_diff, image_inspect, image_lock, image_verify,
+    Context, image_build, image_contents, image_diff, image_inspect, image_lock, image_programs,
+    image_verify,
 };
 
 #[derive(Debug, Args)]
@@ -38,6 +39,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Build a board's image
     Build(image_build::Arguments),
+    /// Compile a board's programs and keep them in a folder, for builds that compile nothing
+    Programs(image_programs::Arguments),
     /// Prove that an image is what its manifest says
     Verify(image_verify::Arguments),
     /// Tell where two images differ, and which input is why
@@ -78,6 +81,7 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
     let out = &mut *context.out;
     match command {
         Command::Build(build) => image_build::run(build, &workplace()?, out),
+        Command::Programs(programs) => image_programs::run(&programs, &workplace()?, out),
         Command::Verify(verify) => image_verify::run(&verify, &progress, workplace, out),
         Command::Diff(diff) => image_diff::run(&diff, &progress, out),
         Command::Inspect(inspect) => image_inspect::run(&inspect, &progress, out),

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::build;
 use crate::release::{self, Papers};
+use crate::sys;
 use crate::workplace::Workplace;
 
 #[derive(Debug, Args)]
@@ -21,6 +22,9 @@ pub(super) struct Arguments {
     /// The folder to fill [default: tasuki-BOARD-VERSION]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Take the programs from a folder that `tasuki image programs` filled, and compile nothing
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: Arguments, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
@@ -28,10 +32,13 @@ pub(super) fn run(arguments: Arguments, workplace: &Workplace, out: &mut dyn Wri
         board,
         image_version,
         out: folder,
+        programs,
     } = arguments;
     let image_version = image_version.to_string();
     let folder = folder.unwrap_or_else(|| format!("tasuki-{board}-{image_version}").into());
-    let built = build::build(workplace, &board, &image_version)?;
+    let programs = build::programs(workplace, &board, programs.as_deref())?;
+    let began = sys::cpu_time()?;
+    let built = build::build(workplace, &board, &image_version, &programs)?;
     let papers = Papers {
         board: &board,
         version: &image_version,
@@ -40,17 +47,19 @@ pub(super) fn run(arguments: Arguments, workplace: &Workplace, out: &mut dyn Wri
         recipe: built.recipe,
     };
     let release = release::write(&built.assembled, &papers, &folder, &workplace.progress)?;
+    let taken = (sys::cpu_time()? - began).as_secs_f64();
     writeln!(
         out,
-        "Wrote {} ({} MiB).\n\
+        "Wrote {} ({} bytes).\n\
          Image: sha256 {}\n\
          Root:  {}\n\
          Update: {}\n\
+         CPU:   {taken:.1} s beyond compiling\n\
          \n\
          Next: tasuki card flash {} DEVICE --node NODE.node.toml\n      \
          tasuki deployment sign-update {}",
         release.image.display(),
-        release.size >> 20,
+        release.size,
         release.manifest.image,
         release.manifest.root_hash,
         release.update.display(),

@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Build it again from a checkout as well, and compare; tells which input differs
     #[arg(long)]
     rebuild: bool,
+    /// Take the programs from a folder that `tasuki image programs` filled, and compile nothing
+    #[arg(long, value_name = "FOLDER", requires = "rebuild")]
+    programs: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -122,7 +125,7 @@ pub(super) fn run(
         manifest.version, manifest.board, manifest.root_hash
     )?;
     match workplace {
-        Some(workplace) => rebuild(&manifest, &workplace, out),
+        Some(workplace) => rebuild(arguments, &manifest, &workplace, out),
         None => Ok(()),
     }
 }
@@ -138,9 +141,15 @@ fn in_sbom(image: &Path, manifest: &ImageManifest) -> Result<Option<String>> {
     Ok((!right).then(|| format!("{} is another image's", path.display())))
 }
 
-fn rebuild(manifest: &ImageManifest, workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
+fn rebuild(
+    arguments: &Arguments,
+    manifest: &ImageManifest,
+    workplace: &Workplace,
+    out: &mut dyn Write,
+) -> Result<()> {
     let (board, version) = (manifest.board.as_str(), manifest.version.as_str());
-    let built = build::build(workplace, board, version)?;
+    let programs = build::programs(workplace, board, arguments.programs.as_deref())?;
+    let built = build::build(workplace, board, version, &programs)?;
     let papers = Papers {
         board,
         version,

@@ -14,6 +14,7 @@ mod image_contents;
 mod image_diff;
 mod image_inspect;
 mod image_lock;
+mod image_programs;
 mod image_verify;
 mod network;
 mod node_add;

@@ -11,6 +11,13 @@ pub(super) const HOSTILE: Suite = Suite {
     without: &["leaks::"],
     variables: &[("TASUKI_STALL_S", "60")],
     release: true,
+    inputs: &[
+        "relay",
+        "protocol",
+        "agent",
+        "Cargo.lock",
+        "xtask/src/nightly",
+    ],
 };
 
 /// Apart from the others, since it takes half an hour alone.

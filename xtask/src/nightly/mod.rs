@@ -7,6 +7,7 @@
 mod coverage;
 mod fuzz;
 mod hostile;
+mod image;
 mod progress;
 mod simulation;
 mod suite;
@@ -25,13 +26,15 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 6] = [
+const PARTS: [&dyn Part; 8] = [
     &fuzz::Fuzz,
     &coverage::Coverage,
     &simulation::Simulation,
     &hostile::HOSTILE,
     &hostile::LEAKS,
     &tls::Tls,
+    &image::IMAGE,
+    &image::U_BOOT,
 ];
 
 /// No part may take longer, building included.

@@ -26,6 +26,8 @@ pub(super) struct Suite {
     pub(super) variables: &'static [(&'static str, &'static str)],
     /// Whether they need the speed of a release build.
     pub(super) release: bool,
+    /// The files and folders that decide how they end.
+    pub(super) inputs: &'static [&'static str],
 }
 
 impl Part for Suite {
@@ -38,13 +40,7 @@ impl Part for Suite {
     }
 
     fn inputs(&self) -> &'static [&'static str] {
-        &[
-            "relay",
-            "protocol",
-            "agent",
-            "Cargo.lock",
-            "xtask/src/nightly",
-        ]
+        self.inputs
     }
 
     fn prepare(&self, night: &Night<'_>) -> Result<Vec<String>> {
