@@ -97,7 +97,7 @@ struct Step {
     work: fn(&Tree<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "packages",
         what: "Debian packages that tests and demo need",
