@@ -223,6 +223,9 @@ async fn host_leg(world: Arc<World>, number: usize, invite: Invite, random: Rand
         }
         Some(Frame::Refused(refusal)) => {
             world.note(number, refusal.code.label());
+            if refusal.code == RefusalCode::TicketUnknown {
+                assert!(guessed, "a ticket of ours is not remembered");
+            }
             assert_eq!(peer.receive().await, None, "a frame behind a refusal");
         }
         None => {}

@@ -134,20 +134,44 @@ impl Play {
             if let Some((leg, change)) = self.world.meanwhile.pop_front() {
                 change.apply(self.world.socket(leg));
             }
-            // Urgent data last: the core has to survive what a splice says about it.
-            for mask in [!URGENT, URGENT] {
-                self.tell(Leg::Client, mask);
-                self.tell(Leg::Host, mask);
-                let mut visits = 0;
-                while self.visit(copy_max) == Visit::More {
-                    visits += 1;
-                    assert!(visits < 1 << 16, "the session works without end");
-                }
+            let calm = self.world.meanwhile.is_empty();
+            self.tell(Leg::Client, !URGENT);
+            self.tell(Leg::Host, !URGENT);
+            self.work(copy_max);
+            if calm && !self.world.has_urgent() {
+                self.check_nothing_stuck();
             }
+            // Urgent data last: the core has to find out from what a splice says about it, as soon
+            // as there is a reason to read again.
+            let again = LegEvent {
+                readable: true,
+                ..LegEvent::default()
+            };
+            self.session.handle_event(Leg::Client, again);
+            self.session.handle_event(Leg::Host, again);
+            self.work(copy_max);
+            if calm {
+                self.check_nothing_stuck();
+            }
+            self.tell(Leg::Client, URGENT);
+            self.tell(Leg::Host, URGENT);
+            self.work(copy_max);
             if !self.is_restless() {
                 break;
             }
         }
+        self.check_nothing_stuck();
+    }
+
+    fn work(&mut self, copy_max: usize) {
+        let mut visits = 0;
+        while self.visit(copy_max) == Visit::More {
+            visits += 1;
+            assert!(visits < 1 << 16, "the session works without end");
+        }
+    }
+
+    fn check_nothing_stuck(&mut self) {
         if self.ended.is_some() {
             return;
         }

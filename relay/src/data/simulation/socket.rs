@@ -85,6 +85,10 @@ impl Socket {
         self.pending.hangup = true;
     }
 
+    pub(super) fn has_urgent(&self) -> bool {
+        self.urgent.is_some()
+    }
+
     pub(super) fn has_event(&self) -> bool {
         self.pending != LegEvent::default()
     }

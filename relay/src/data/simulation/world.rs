@@ -58,6 +58,11 @@ impl World {
         }
     }
 
+    /// Whether a peer has sent an urgent byte that is not read yet.
+    pub(super) fn has_urgent(&self) -> bool {
+        self.client.has_urgent() || self.host.has_urgent()
+    }
+
     /// Bytes that left the source of a direction and have not reached its sink.
     pub(super) fn stored(&self, direction: Direction) -> u64 {
         let store = self.stores.get(direction);
