@@ -124,11 +124,19 @@ fn bulk_goes_on_by_itself_and_is_verified() {
     assert!(round.bytes > 100 * 65_536, "{}", round.bytes);
 }
 
+/// Damage at the very end of a segment: what is left of it is shorter than two words, and does not
+/// say where it belongs. Sizes are drawn, so that happens to a session now and then.
+fn too_few_to_tell(found: &Faults) -> u64 {
+    assert!(found.foreign * 10 <= found.total(), "{found:?}");
+    found.foreign
+}
+
 #[test]
 fn lost_bytes_are_found() {
     let found = faults(Damage::Drop);
 
-    assert!(found.lost >= 3 && found.lost == found.total(), "{found:?}");
+    assert!(found.lost >= 3, "{found:?}");
+    assert_eq!(found.lost + too_few_to_tell(&found), found.total());
     assert!(found.told[0].contains("11 bytes lost"), "{found:?}");
 }
 
@@ -137,7 +145,7 @@ fn repeated_bytes_are_found() {
     let found = faults(Damage::Repeat);
 
     assert!(found.repeated >= 3, "{found:?}");
-    assert_eq!(found.repeated, found.total(), "{found:?}");
+    assert_eq!(found.repeated + too_few_to_tell(&found), found.total());
 }
 
 #[test]
