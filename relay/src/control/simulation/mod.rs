@@ -106,6 +106,7 @@ mod tests {
             assert_eq!(run(seed), run(seed), "seed {seed}");
         }
     }
+
     /// A task that is ended while it runs goes on to its next wait: far enough to tell a host that
     /// it is registered, and then to leave it there.
     #[tokio::test(start_paused = true)]
