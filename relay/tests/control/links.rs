@@ -43,6 +43,7 @@ async fn a_silent_link_ends_and_its_host_is_offline() {
     assert_eq!(link.next().await, None);
 
     until("the end of the link", || board.control.status().links == 0).await;
+    until("its count", || ended(&board) == [("silent", 1)]).await;
     assert_eq!(
         call(&board, "pc-1").await.refused().await,
         RefusalCode::Offline
@@ -63,6 +64,8 @@ async fn a_silent_host_that_answers_when_it_is_asked_stays() {
     }
 
     assert_eq!(board.control.status().links, 1);
+    drop(link);
+    until("the end of the link", || ended(&board) == [("closed", 1)]).await;
 }
 
 #[tokio::test]
@@ -175,6 +178,7 @@ async fn an_older_claim_ends_the_link_of_whoever_took_the_id_since() {
 
     assert_eq!(registered.claim.claim.host_key, owner.key().public_key());
     assert_eq!(squatter.refused().await, RefusalCode::ClaimSuperseded);
+    until("its count", || ended(&board) == [("superseded", 1)]).await;
 }
 
 #[tokio::test]
@@ -200,6 +204,7 @@ async fn an_address_that_is_barred_later_loses_its_links_and_sessions() {
         board.control.status().sessions == 0
     })
     .await;
+    until("the link's count", || ended(&board) == [("barred", 1)]).await;
 }
 
 #[tokio::test]
