@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const UNITS: &str = "usr/lib/systemd/system";
+/// Debian's units that have a file of ours beside them.
+const DROP_INS: [&str; 3] = [
+    "emergency.service",
+    "systemd-fsck@dev-x.service",
+    "systemd-repart.service",
+];
 
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd")
@@ -79,10 +85,15 @@ fn complaints(unit: &str, from: &str, to: &str) -> Vec<String> {
         .args(["verify", "--man=no", "--recursive-errors=no", "--root"])
         .arg(root.path())
         .args(units())
+        .args(DROP_INS)
         .output()
         .expect("systemd-analyze is there: apt install systemd");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let ours = |line: &&str| units().iter().any(|unit| line.contains(unit.as_str()));
+    let ours = |line: &&str| {
+        let mut names = units();
+        names.push("10-tasuki.conf".to_owned());
+        names.iter().any(|name| line.contains(name.as_str()))
+    };
     text.lines().filter(ours).map(str::to_owned).collect()
 }
 
@@ -95,6 +106,9 @@ fn systemd_understands_every_line() {
         "NoNewPrivileges=yes",
         "NoNewPrivilege=yes",
     );
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    let emergency = "emergency.service.d/10-tasuki.conf";
+    let wrong = complaints(emergency, "SuccessAction=", "SucessAction=");
     assert_eq!(wrong.len(), 1, "{wrong:?}");
 }
 
@@ -119,6 +133,25 @@ fn every_service_of_ours_is_confined() {
             assert!(
                 text.lines().any(|it| it.starts_with(line)),
                 "{unit} lacks {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_that_runs_once_may_run_for_ever() {
+    // Without the line a oneshot service has no limit (systemd.service(5)).
+    for unit in units() {
+        let text = fs::read_to_string(sources().join(&unit)).expect("reads");
+        if text.lines().any(|it| it == "Type=oneshot") {
+            let limit = text
+                .lines()
+                .find_map(|it| it.strip_prefix("TimeoutStartSec="))
+                .unwrap_or_else(|| unreachable!("{unit} lacks TimeoutStartSec="));
+            // It waits for users, and for nothing else without a limit of its own.
+            assert!(
+                limit != "infinity" || unit == "tasuki-update.service",
+                "{unit}"
             );
         }
     }
