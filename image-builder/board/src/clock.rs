@@ -16,7 +16,7 @@ use crate::sys::{System, seconds};
 fn start(now: u64, built: u64, saved: Option<u64>) -> Option<u64> {
     // A saved time of the far future is a fault of some earlier clock.
     const TEN_YEARS: u64 = 10 * 365 * 86_400;
-    let saved = saved.filter(|saved| *saved < built + TEN_YEARS);
+    let saved = saved.filter(|saved| *saved < built.saturating_add(TEN_YEARS));
     let least = built.max(saved.unwrap_or(0));
     (now < least).then_some(least)
 }
@@ -34,13 +34,14 @@ pub fn restore(system: &System, now: SystemTime) -> Result<Option<u64>> {
     Ok(target)
 }
 
-/// Saves the time, unless a later one is saved.
+/// Saves the time, unless it is one that the clock cannot have. A saved time that is later gives
+/// way: the clock has been put right since, or the board would start in the future for ever.
 ///
 /// # Errors
-/// It cannot be written.
+/// The image is broken, or the time cannot be written.
 pub fn save(system: &System, now: SystemTime) -> Result<()> {
     let now = seconds(now);
-    if saved(system).is_some_and(|saved| saved >= now) {
+    if now < Board::load(system)?.built || saved(system) == Some(now) {
         return Ok(());
     }
     let text = format!("{now}\n");
@@ -68,5 +69,32 @@ mod tests {
         );
         assert_eq!(start(1_500, 1_000, Some(1_400)), None, "a clock chip");
         assert_eq!(start(0, 1_000, Some(u64::MAX)), Some(1_000), "nonsense");
+    }
+
+    #[test]
+    fn a_clock_that_was_put_right_is_saved_and_one_before_the_image_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let system = System::new(folder.path());
+        let board = "board = \"virt\"\ntitle = \"A board\"\nversion = \"0.1.0\"\nbuilt = 1000\n\
+                     chain = \"u-boot\"\ninterface = \"en*\"\n";
+        file::replace(&system.at(places::BOARD), board.as_bytes(), 0o644).expect("writes");
+        for (now, expected) in [
+            (999, None),
+            (5_000, Some(5_000)),
+            (2_000, Some(2_000)),
+            (10, Some(2_000)),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(now);
+            save(&system, now).expect("writes");
+            assert_eq!(saved(&system), expected, "{now:?}");
+        }
+        file::replace(&system.at(places::SAVED_CLOCK), b"99999999999\n", 0o644).expect("writes");
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(3_000);
+        save(&system, now).expect("writes");
+        assert_eq!(
+            saved(&system),
+            Some(3_000),
+            "nonsense does not stay for ever"
+        );
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,6 +19,8 @@ const PROBE: usize = 256 * 1024;
 /// What memory may hold of a broken partition; a store of 10,000 claims has some 4 MiB.
 const COPY_MAX: u64 = 32 * 1024 * 1024;
 const MEMORY_MIB: u32 = 64;
+/// Files and folders to copy; a board has a dozen. A damaged file system may lead in a circle.
+const ENTRIES_MAX: usize = 1_024;
 
 /// Mounts the data partition and looks whether it takes what the board writes; else puts memory in
 /// its place.
@@ -86,7 +88,8 @@ fn read_all(place: &Path) -> Vec<Saved> {
         let Ok(entries) = fs::read_dir(&folder) else {
             continue;
         };
-        for path in entries.flatten().map(|entry| entry.path()) {
+        let room = ENTRIES_MAX.saturating_sub(saved.len());
+        for path in entries.flatten().map(|entry| entry.path()).take(room) {
             let Ok(metadata) = fs::symlink_metadata(&path) else {
                 continue;
             };
@@ -125,7 +128,9 @@ fn restore(place: &Path, saved: Vec<Saved>) -> io::Result<()> {
             None => fs::create_dir_all(&path)?,
             Some(bytes) => fs::write(&path, bytes)?,
         }
-        fs::set_permissions(&path, metadata.permissions())?;
+        // Nothing there runs with its owner's rights, and the unit may not say so.
+        let mode = metadata.mode() & 0o777;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         chown(&path, Some(metadata.uid()), Some(metadata.gid()))?;
     }
     Ok(())

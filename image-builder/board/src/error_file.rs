@@ -2,7 +2,6 @@
 //!
 //! Provisioning and updates each have a section; it is written only if that changes anything.
 
-use std::fs;
 use std::io;
 
 use crate::file;
@@ -12,6 +11,8 @@ use crate::sys::System;
 pub const NAME: &str = "ERROR.txt";
 /// The first line of the section about updates, which comes last.
 pub const UPDATE: &str = "The update was not taken. / アップデートは適用されませんでした。";
+/// Far more than there is to say about 32 files.
+const FILE_MAX: u64 = 256 * 1024;
 /// Lines end as on Windows.
 const LINE_END: &str = "\r\n";
 
@@ -33,13 +34,15 @@ pub fn set(system: &System, section: Section, lines: &[String]) -> io::Result<()
         return Ok(());
     }
     let path = config.join(NAME);
-    let found = match fs::read(&path) {
-        Ok(found) => String::from_utf8_lossy(&found).into_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+    let found = match file::read_at_most(&path, FILE_MAX) {
+        Ok(found) => Some(String::from_utf8_lossy(&found).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(String::new()),
+        // It is damaged: what we have to say takes its place.
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => None,
         Err(error) => return Err(error),
     };
-    let wanted = replaced(&found, section, lines);
-    if wanted == found {
+    let wanted = replaced(found.as_deref().unwrap_or_default(), section, lines);
+    if found.as_ref() == Some(&wanted) {
         return Ok(());
     }
     system.writable(&config, || {
@@ -88,5 +91,20 @@ mod tests {
         assert_eq!(one, format!("{UPDATE}\r\nit is damaged\r\n"));
         assert_eq!(replaced(&both, Section::Update, &[]), first);
         assert_eq!(replaced(&one, Section::Update, &[]), "");
+    }
+
+    #[test]
+    fn a_damaged_file_is_not_taken_into_memory_and_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let system = System::new(folder.path());
+        let path = system.at(places::CONFIG).join(NAME);
+        let damaged = vec![b'x'; usize::try_from(FILE_MAX).expect("small") + 1];
+        let line = ["node.toml: line 3".to_owned()];
+        for (lines, left) in [(&line[..], Some("node.toml: line 3\r\n")), (&[], None)] {
+            file::replace(&path, &damaged, 0o644).expect("writes");
+            set(&system, Section::NodeFile, lines).expect("writes");
+            let text = std::fs::read_to_string(&path).ok();
+            assert_eq!(text.as_deref(), left);
+        }
     }
 }

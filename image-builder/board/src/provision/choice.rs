@@ -37,11 +37,12 @@ pub struct Choice {
     pub problems: Vec<String>,
 }
 
-/// Whether a file of that name is looked at. Windows hides `.txt`, and some editors add it.
+/// Whether a file of that name is looked at. Windows hides `.txt`, and some editors add it; macOS
+/// writes a `._NAME` beside each file that it copies.
 pub fn is_node_file(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let stem = name.strip_suffix(".txt").unwrap_or(&name);
-    stem == "node.toml" || stem.ends_with(".node.toml")
+    !stem.starts_with('.') && (stem == "node.toml" || stem.ends_with(".node.toml"))
 }
 
 /// Chooses. `card` holds the files of `CONFIG`, or says why it cannot be read.
@@ -169,4 +170,29 @@ pub fn error_lines(choice: &Choice) -> Vec<String> {
         "直してから再起動してください。このファイルは自動的に消えます。".to_owned(),
     ]);
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_people_and_their_systems_give_to_a_node_file_are_known() {
+        for name in [
+            "node.toml",
+            "NODE.TOML",
+            "tokyo-1.node.toml",
+            "tokyo-1.node.toml.txt",
+        ] {
+            assert!(is_node_file(name), "{name}");
+        }
+        for name in [
+            "._node.toml",
+            "._tokyo-1.node.toml",
+            "README.txt",
+            "anode.toml",
+        ] {
+            assert!(!is_node_file(name), "{name}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ pub mod choice;
 pub mod network;
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -75,13 +75,7 @@ fn read_card(config: &Path) -> io::Result<Vec<CardFile>> {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
-        return Err("is too long for a node file".to_owned());
-    }
+    let bytes = file::read_at_most(path, FILE_MAX).map_err(|error| error.to_string())?;
     String::from_utf8(bytes)
         .map_err(|_| "is not text in UTF-8; save it with that encoding".to_owned())
 }

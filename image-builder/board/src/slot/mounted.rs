@@ -6,10 +6,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::file;
 use crate::places::{self, Board};
 use crate::sys::System;
 
 use super::{BootChain, Slot, Slots, Volume, Volumes};
+
+/// State files and `autoboot.txt` have 512 bytes or less; somebody may have edited the latter.
+const FILE_MAX: u64 = 4 * 1024;
 
 /// The slots of this board, for as long as they are needed: boot partitions are mounted meanwhile.
 ///
@@ -67,7 +71,7 @@ impl<'s> Mounted<'s> {
 
 impl Volumes for Mounted<'_> {
     fn read(&self, volume: Volume, path: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.mount_point(volume).join(path))
+        file::read_at_most(&self.mount_point(volume).join(path), FILE_MAX)
     }
 
     fn list(&self, volume: Volume, folder: &str) -> io::Result<Vec<String>> {

@@ -11,6 +11,8 @@ use std::fmt;
 use super::{Slot, SlotError, State, Volume, Volumes};
 
 pub(super) const FOLDER: &str = "EFI/Linux";
+/// Six digits sort by their value; no card lives for a tenth of that many updates.
+const SEQUENCE_END: u32 = 1_000_000;
 
 /// A kernel's file name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +101,10 @@ fn kernel(volumes: &impl Volumes, slot: Slot) -> Result<Option<Kernel>, SlotErro
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let kernels = names.iter().filter_map(|name| parse(name));
+    // Only names that come out as they went in: a rename has to find its file.
+    let kernels = names
+        .iter()
+        .filter_map(|name| parse(name).filter(|kernel| kernel.to_string() == *name));
     Ok(kernels.max_by_key(|kernel| (kernel.left.is_none(), kernel.sequence, kernel.done)))
 }
 
@@ -115,7 +120,7 @@ fn parse(name: &str) -> Option<Kernel> {
             None => (None, 0),
         };
     Some(Kernel {
-        sequence: sequence.parse().ok()?,
+        sequence: sequence.parse().ok().filter(|it| *it < SEQUENCE_END)?,
         left,
         done,
     })
@@ -135,5 +140,87 @@ impl fmt::Display for Kernel {
             (Some(left), done) => write!(formatter, "+{left}-{done}")?,
         }
         formatter.write_str(".efi")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_written_and_no_other_name_counts() {
+        let kernel = |sequence, left, done| Kernel {
+            sequence,
+            left,
+            done,
+        };
+        for (name, wanted) in [
+            ("tasuki-000001.efi", kernel(1, None, 0)),
+            ("tasuki-000002+3.efi", kernel(2, Some(3), 0)),
+            ("tasuki-000002+2-1.efi", kernel(2, Some(2), 1)),
+            ("tasuki-999998+0-3.efi", kernel(999_998, Some(0), 3)),
+        ] {
+            assert_eq!(parse(name), Some(wanted), "{name}");
+            assert_eq!(wanted.to_string(), name);
+        }
+        for name in [
+            "tasuki-4294967295.efi",
+            "tasuki-1000000.efi",
+            "tasuki-000001+256.efi",
+            "tasuki-000001+3-.efi",
+            "tasuki-.efi",
+            "other.efi",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+    }
+
+    /// A boot partition a with these kernels.
+    struct Names(&'static [&'static str]);
+
+    impl Volumes for Names {
+        fn read(&self, _: Volume, _: &str) -> std::io::Result<Vec<u8>> {
+            unreachable!("names are all that counts")
+        }
+
+        fn list(&self, volume: Volume, _: &str) -> std::io::Result<Vec<String>> {
+            let names = if volume == Volume::Boot(Slot::A) {
+                self.0
+            } else {
+                &[]
+            };
+            Ok(names.iter().map(|name| (*name).to_owned()).collect())
+        }
+
+        fn overwrite(&mut self, _: Volume, _: &str, _: &[u8]) -> std::io::Result<()> {
+            unreachable!("nothing is written")
+        }
+
+        fn rename(&mut self, _: Volume, _: &str, _: &str) -> std::io::Result<()> {
+            unreachable!("nothing is renamed")
+        }
+    }
+
+    #[test]
+    fn of_two_names_of_one_kernel_the_one_without_a_counter_counts_and_foreign_names_do_not() {
+        let found = |names| kernel(&Names(names), Slot::A).unwrap();
+        let good = found(&["tasuki-000002+2-1.efi", "tasuki-000002.efi"]);
+        assert_eq!(good.map(|it| it.left), Some(None));
+        // They would be renamed to something from a name that is not there.
+        for name in [
+            "tasuki-2.efi",
+            "tasuki-000002+03.efi",
+            "tasuki-000002+3-0.efi",
+        ] {
+            assert_eq!(parse(name).map(|it| it.sequence), Some(2), "{name}");
+        }
+        assert_eq!(
+            found(&[
+                "tasuki-2.efi",
+                "tasuki-000002+03.efi",
+                "tasuki-000002+3-0.efi"
+            ]),
+            None
+        );
     }
 }
