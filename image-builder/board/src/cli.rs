@@ -202,14 +202,17 @@ fn resume(system: &System) -> Result<()> {
             mark(places::PROBATION)?;
             None
         }
-        Ok((false, _, state)) => (state.tries_left == Some(0)).then(|| {
+        Ok((false, _, State { good, tries_left })) => tries_left.map(|left| {
+            let other = good.other();
+            if left > 0 {
+                return format!(
+                    "update: slot {other} was not started: its tries cannot be counted, or its \
+                     kernel cannot be read; replace the card"
+                );
+            }
             let reason = std::fs::read_to_string(system.at(places::FAILURE));
             let reason = reason.unwrap_or_else(|_| "it did not come as far as saying why".into());
-            format!(
-                "update: slot {} failed: {}",
-                state.good.other(),
-                reason.trim()
-            )
+            format!("update: slot {other} failed: {}", reason.trim())
         }),
         Err(error) => Some(format!("slots: {error:#}")),
     };
@@ -242,9 +245,23 @@ fn wait_for_health(system: &System) -> Result<ExitCode> {
             }
         }
     }
-    mounted::slots(system)?.mark_good()?;
-    tell("healthy: this slot is good now");
+    keep(system)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Marks a healthy slot good. A card that takes no writes is no reason to stop serving: only the
+/// next start is the old system's again.
+fn keep(system: &System) -> Result<()> {
+    let marked = mounted::slots(system).and_then(|mut slots| Ok(slots.mark_good()?));
+    let trouble = marked.err().map(|error| {
+        format!("slots: this system is healthy and cannot be kept: {error:#}; replace the card")
+    });
+    tell(
+        trouble
+            .as_deref()
+            .unwrap_or("healthy: this slot is good now"),
+    );
+    Ok(Topic::Slot.warn(system, trouble.as_deref())?)
 }
 
 fn say(text: &str) -> Result<()> {

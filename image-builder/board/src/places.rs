@@ -13,6 +13,8 @@ pub const BOARD: &str = "/usr/lib/tasuki/board.toml";
 pub const SLOT: &str = "/run/tasuki/slot";
 pub const CONFIG: &str = "/run/tasuki/config";
 pub const DATA: &str = "/var/lib/tasuki";
+/// What the board itself keeps there.
+pub const KEPT: &str = "/var/lib/tasuki/board";
 pub const LAST_GOOD_NODE: &str = "/var/lib/tasuki/board/node.toml";
 pub const SAVED_CLOCK: &str = "/var/lib/tasuki/board/clock";
 /// Generation of the last update order that was obeyed.
@@ -28,6 +30,8 @@ pub const LOCATE: &str = "/run/tasuki/locate";
 pub const PROBATION: &str = "/run/tasuki/probation";
 /// There when the next thing to do is a reboot into the other slot.
 pub const TRY_OTHER: &str = "/run/tasuki/try-other";
+/// There once this boot has put a new system on probation: the next boot starts it.
+pub const STARTS_NEXT: &str = "/run/tasuki/starts-next";
 /// There when the next thing to do is a restart into an update.
 pub const RESTART: &str = "/run/tasuki/restart";
 pub const CONTROL_SOCKET: &str = "/run/tasuki-relay/control.sock";

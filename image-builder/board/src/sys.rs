@@ -17,6 +17,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::libc;
 use nix::mount::{MsFlags, mount, umount};
 use nix::net::if_::InterfaceFlags;
+use nix::sys::statvfs::statvfs;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_settime};
 use nix::unistd::{sethostname, syncfs};
@@ -176,6 +177,25 @@ impl System {
             .filter(|it| !matches!(it, IpAddr::V6(it) if it.is_unicast_link_local()))
             .collect()
     }
+}
+
+/// Bytes that a folder's file system still takes (statvfs(3)).
+pub fn room(folder: &Path) -> io::Result<u64> {
+    let found = statvfs(folder)?;
+    Ok(found
+        .blocks_available()
+        .saturating_mul(found.fragment_size()))
+}
+
+/// A file that nobody else sees, and that is gone with its last user or a power cut (open(2),
+/// `O_TMPFILE`).
+pub fn nameless_file(folder: &Path) -> io::Result<fs::File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_TMPFILE.bits())
+        .open(folder)
 }
 
 /// Forgets what memory holds of a file or device, so that reading asks the card itself

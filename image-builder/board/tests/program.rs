@@ -110,6 +110,13 @@ fn u_boot_counts_itself_so_nothing_is_resumed() {
     board.says("slot resume");
     assert!(!board.at(places::TRY_OTHER).exists());
     assert_eq!(board.state().tries_left, Some(3));
+    // This boot should have started the other slot.
+    let system = tasuki_board::sys::System::new(board.root.path());
+    let warnings = places::warnings(&system);
+    assert!(
+        warnings[0].starts_with("update: slot b was not started: "),
+        "{warnings:?}"
+    );
 }
 
 #[test]

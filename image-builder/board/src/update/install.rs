@@ -6,7 +6,7 @@
 //! one. Every piece is checked before it is unpacked; memory holds one at a time.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use protocol::file::update::{Manifest, PIECE, Part, Sha256};
@@ -46,7 +46,7 @@ pub trait Partitions {
     fn read(&mut self, place: Place, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 }
 
-/// Why a system is not in the slot; the slot is empty then.
+/// Why a system is not in the slot; once writing has begun, the slot is empty then.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     #[error("is damaged: piece {number} of {place} is not the one of its manifest; copy it anew")]
@@ -71,7 +71,8 @@ pub fn install(
     let mut first = [0; SECTOR];
     for (place, part) in parts(manifest) {
         for (number, offset) in offsets(part).enumerate() {
-            let mut bytes = next(part, place, number, pieces)?;
+            let stored = read_piece(part, place, number, pieces)?;
+            let mut bytes = unpack(part, place, number, &stored)?;
             if let (Place::Boot, 0, Some(sector)) = (place, number, bytes.get_mut(..SECTOR)) {
                 first.copy_from_slice(sector);
                 sector.fill(0);
@@ -101,11 +102,17 @@ pub fn install(
     }
 }
 
-/// Reads all pieces and checks them, without a place to put them.
-pub fn check(manifest: &Manifest, pieces: &mut impl Read) -> Result<(), InstallError> {
+/// Reads all pieces, checks that each is whole and unpacks, and gives them to `keep` as they are.
+pub fn check(
+    manifest: &Manifest,
+    pieces: &mut impl Read,
+    keep: &mut impl Write,
+) -> Result<(), InstallError> {
     for (place, part) in parts(manifest) {
         for number in 0..part.pieces.len() {
-            next(part, place, number, pieces)?;
+            let stored = read_piece(part, place, number, pieces)?;
+            unpack(part, place, number, &stored)?;
+            keep.write_all(&stored).map_err(InstallError::Card)?;
         }
     }
     Ok(())
@@ -128,8 +135,8 @@ fn offsets(part: &Part) -> impl Iterator<Item = u64> {
     (0..part.length).step_by(PIECE)
 }
 
-/// The next piece, unpacked.
-fn next(
+/// The next piece, as it is stored.
+fn read_piece(
     part: &Part,
     place: Place,
     number: usize,
@@ -149,11 +156,20 @@ fn next(
     if Sha256::of(&stored) != piece.sha256 {
         return Err(damaged());
     }
+    Ok(stored)
+}
+
+fn unpack(
+    part: &Part,
+    place: Place,
+    number: usize,
+    stored: &[u8],
+) -> Result<Vec<u8>, InstallError> {
     let wanted = part.unpacked(number);
-    zstd::bulk::decompress(&stored, wanted)
+    zstd::bulk::decompress(stored, wanted)
         .ok()
         .filter(|bytes| bytes.len() == wanted)
-        .ok_or_else(damaged)
+        .ok_or(InstallError::Piece { place, number })
 }
 
 /// The hash of what the card holds, with `first` where the boot partition begins.

@@ -25,7 +25,7 @@ use crate::error_file::{self, Section};
 use crate::file;
 use crate::places::{self, Board, Topic};
 use crate::slot::mounted;
-use crate::sys::{System, seconds};
+use crate::sys::{self, System, seconds};
 
 use self::device::Devices;
 use self::install::{InstallError, Place};
@@ -36,6 +36,9 @@ const FILES_MAX: usize = 16;
 const ENDING: &str = ".update";
 /// Held while one program looks for an update.
 const LOCK: &str = "/run/tasuki/update.lock";
+/// Bytes of the data partition that a bundle on its way leaves to others; a store of 10,000 claims
+/// has 4 MiB.
+const ROOM_LEFT: u64 = 32 << 20;
 /// How long users are waited for before the restart into a pulled update.
 pub const QUIET_MAX: Duration = Duration::from_secs(86_400);
 /// Between two looks for sessions.
@@ -124,7 +127,16 @@ pub fn pull(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Res
                     opened.manifest.version
                 ));
                 let mut pieces = Cursor::new(opened.rest).chain(body);
-                take(system, &opened.manifest, &mut pieces)?;
+                match room_for(system, &opened.manifest) {
+                    Some(mut kept) => {
+                        install::check(&opened.manifest, &mut pieces, &mut kept)?;
+                        // The server has said all.
+                        drop(pieces);
+                        kept.rewind().map_err(InstallError::Source)?;
+                        take(system, &opened.manifest, &mut kept)?;
+                    }
+                    None => take(system, &opened.manifest, &mut pieces)?,
+                }
             }
             Ok(verdict)
         });
@@ -208,9 +220,26 @@ fn open(bundle: &mut impl Read, key: Option<&PublicKey>) -> Result<Opened, Troub
 fn from_file(system: &System, opened: &Opened, mut file: File) -> Result<(), Trouble> {
     let start = SeekFrom::Start(opened.length);
     file.seek(start).map_err(InstallError::Source)?;
-    install::check(&opened.manifest, &mut file)?;
+    install::check(&opened.manifest, &mut file, &mut io::sink())?;
     file.seek(start).map_err(InstallError::Source)?;
     take(system, &opened.manifest, &mut file)
+}
+
+/// A file without a name, for the pieces of a bundle until all of them have come: so a server that
+/// goes away or has a damaged file costs the slot nothing. None: the data partition has no room, or
+/// does not work; a board must not stay old for that.
+fn room_for(system: &System, manifest: &Manifest) -> Option<File> {
+    if Topic::Data.is_set(system) {
+        return None;
+    }
+    let folder = system.at(places::KEPT);
+    fs::create_dir_all(&folder).ok()?;
+    let pieces = manifest.parts().into_iter().flat_map(|(_, it)| &it.pieces);
+    let needed: u64 = pieces.map(|piece| u64::from(piece.stored)).sum();
+    let room = sys::room(&folder).ok()?;
+    (needed.saturating_add(ROOM_LEFT) <= room)
+        .then(|| sys::nameless_file(&folder).ok())
+        .flatten()
 }
 
 /// Puts the system into the other slot and on probation.
@@ -233,6 +262,7 @@ fn try_new(system: &System, manifest: &Manifest) -> Result<()> {
     let _ = file::replace(&system.at(places::TAKEN), taken.as_bytes(), 0o644);
     file::remove(&system.at(places::FAILURE))?;
     mounted::slots(system)?.try_other()?;
+    file::replace(&system.at(places::STARTS_NEXT), b"", 0o644)?;
     Ok(())
 }
 
@@ -257,6 +287,7 @@ impl Facts {
             other: Other {
                 tries_left: state.ok().and_then(|state| state.tries_left),
                 tree: device::tree(system, other),
+                starts_next: system.at(places::STARTS_NEXT).exists(),
                 failure: read(places::FAILURE)
                     .ok()
                     .map(|text| text.trim().to_owned()),
@@ -280,7 +311,8 @@ fn bundles(system: &System) -> Vec<(String, File)> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let is_bundle = name.to_ascii_lowercase().ends_with(ENDING);
+            // macOS writes a `._NAME` beside each file that it copies.
+            let is_bundle = !name.starts_with('.') && name.to_ascii_lowercase().ends_with(ENDING);
             is_bundle.then(|| Some((name, File::open(entry.path()).ok()?)))?
         })
         .take(FILES_MAX)

@@ -35,6 +35,8 @@ pub struct Other {
     pub tries_left: Option<u8>,
     /// Superblock and top block of its hash tree.
     pub tree: Option<(Superblock, [u8; BLOCK])>,
+    /// It was put on probation by this boot: nobody has had to start it yet.
+    pub starts_next: bool,
     /// Why it was given up, as it said itself.
     pub failure: Option<String>,
 }
@@ -81,6 +83,11 @@ pub enum Refusal {
     )]
     Failed(String),
     #[error(
+        "is in the other slot, and the last start did not start it: its tries cannot be counted, or \
+         its kernel cannot be read; replace the card"
+    )]
+    NotStarted,
+    #[error(
         "does not fit: {place} needs {needed} bytes and has {room}; flash the card anew with the \
          image of this version"
     )]
@@ -124,7 +131,12 @@ pub fn judge(update: &Manifest, facts: &Facts) -> Result<Verdict, Refusal> {
     }
     let is_there = facts.other.holds(&update.root_hash);
     if is_there && matches!(facts.other.tries_left, Some(1..)) {
-        return Ok(Verdict::Restart);
+        // A restart that has been tried in vain is not tried again: the board would do nothing else.
+        return if facts.other.starts_next {
+            Ok(Verdict::Restart)
+        } else {
+            Err(Refusal::NotStarted)
+        };
     }
     if facts.now > order.expires {
         return Err(Refusal::Expired(order.expires));
@@ -214,6 +226,7 @@ mod tests {
             other: Other {
                 tries_left: None,
                 tree: None,
+                starts_next: false,
                 failure: None,
             },
             room: [
@@ -309,6 +322,7 @@ mod tests {
             other: Other {
                 tries_left: Some(0),
                 tree: Some(tree(9).0),
+                starts_next: false,
                 failure: Some("the relay does not serve yet".into()),
             },
             ..facts()
@@ -346,10 +360,22 @@ mod tests {
             other: Other {
                 tries_left: Some(3),
                 tree: Some(tree(9).0),
+                starts_next: true,
                 failure: None,
             },
             ..facts()
         };
         assert_eq!(judge(&update(), &waiting), Ok(Verdict::Restart));
+    }
+
+    #[test]
+    fn a_board_does_not_restart_for_ever_into_what_does_not_start() {
+        let mut passed_over = facts();
+        passed_over.other.tree = Some(tree(9).0);
+        for left in [1, 3] {
+            passed_over.other.tries_left = Some(left);
+            let refused = judge(&update(), &passed_over).expect_err("was not started");
+            assert!(refused.is_fault(), "{refused}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tasuki_board::places::{self, Topic};
 use tasuki_board::slot::TRIES;
 use tasuki_board::update::Outcome;
 use tasuki_board::update::https::{self, FetchError, Limits};
@@ -21,10 +22,7 @@ const SHORT: Limits = Limits {
 /// A board that is told to look there.
 fn rig(server: &Server) -> Rig {
     let rig = Rig::new();
-    rig.set_node(|node| {
-        node.setup.update = Some(format!("{}/tasuki/", server.address));
-        node.setup.update_ca = Some(server.ca.clone());
-    });
+    rig.look_at(&server.address, &server.ca);
     rig
 }
 
@@ -89,38 +87,73 @@ fn what_is_not_to_be_taken_is_not_even_fetched() {
 }
 
 #[test]
-fn a_bundle_that_is_cut_short_or_wrong_leaves_a_slot_that_nobody_starts() {
+fn a_bundle_that_is_cut_short_or_wrong_costs_the_slot_nothing() {
     let good = Image::new("0.2.0", 2).bundle();
-    let length = good.len();
-    for (words, sent) in [
-        ("ends in the middle", good[..length - 1].to_vec()),
-        ("ends in the middle", good[..length / 2].to_vec()),
-        ("is damaged: piece 1 of boot", {
-            let mut bad = good.clone();
-            bad[length - 1] ^= 1;
-            bad
-        }),
-    ] {
-        let server = Server::start(1, move |_, connection| {
-            connection.write_all(found(length).as_bytes())?;
-            connection.write_all(&sent)
-        });
+    for (words, sent) in broken(&good) {
+        let server = cut_short(good.len(), sent);
         let rig = rig(&server);
 
         assert_eq!(rig.pull(), Outcome::Nothing, "{words}");
 
-        assert!(is_dead(&rig), "{words}");
+        assert!(rig.is_untouched(), "{words}");
+        assert_eq!(rig.files(places::KEPT), 0, "nothing takes room");
         assert!(rig.warnings()[0].contains(words), "{:?}", rig.warnings());
         server.join();
         // The next time it is whole.
         let server = serve(good.clone());
-        rig.set_node(|node| {
-            node.setup.update = Some(format!("{}/tasuki", server.address));
-            node.setup.update_ca = Some(server.ca.clone());
-        });
+        rig.look_at(&server.address, &server.ca);
         assert_eq!(rig.pull(), Outcome::Restart);
         assert!(rig.holds(&Image::new("0.2.0", 2)));
         assert_eq!(rig.warnings(), [""; 0]);
+        server.join();
+    }
+}
+
+/// What may come instead of a bundle, and what is said about it.
+fn broken(good: &[u8]) -> [(&'static str, Vec<u8>); 3] {
+    let mut bad = good.to_vec();
+    *bad.last_mut().expect("has bytes") ^= 1;
+    [
+        (
+            "ends in the middle",
+            good.split_last().expect("has bytes").1.to_vec(),
+        ),
+        (
+            "ends in the middle",
+            good.split_at(good.len() / 2).0.to_vec(),
+        ),
+        ("is damaged: piece 1 of boot", bad),
+    ]
+}
+
+/// Promises `length` bytes, and sends these.
+fn cut_short(length: usize, sent: Vec<u8>) -> Server {
+    Server::start(1, move |_, connection| {
+        connection.write_all(found(length).as_bytes())?;
+        connection.write_all(&sent)
+    })
+}
+
+#[test]
+fn without_a_data_partition_a_broken_bundle_leaves_a_slot_that_nobody_starts() {
+    let image = Image::new("0.2.0", 2);
+    let good = image.bundle();
+    for (words, sent) in broken(&good) {
+        let server = cut_short(good.len(), sent);
+        let rig = rig(&server);
+        Topic::Data
+            .warn(&rig.system, Some("data: memory only"))
+            .expect("writes");
+
+        assert_eq!(rig.pull(), Outcome::Nothing, "{words}");
+
+        assert!(is_dead(&rig), "{words}");
+        server.join();
+        // A whole one is taken, all the same.
+        let server = serve(good.clone());
+        rig.look_at(&server.address, &server.ca);
+        assert_eq!(rig.pull(), Outcome::Restart, "{words}");
+        assert!(rig.holds(&image), "{words}");
         server.join();
     }
 }

@@ -207,3 +207,31 @@ fn a_system_on_probation_takes_nothing_until_it_is_good() {
     rig.set_state(Slot::A, None);
     assert_eq!(rig.look_at_card().0, Outcome::Restart);
 }
+
+#[test]
+fn a_system_that_was_not_started_is_told_and_the_board_does_not_restart_for_ever() {
+    let rig = Rig::new();
+    let image = Image::new("0.2.0", 2);
+    rig.card("new.update", image.bundle());
+    assert_eq!(rig.look_at_card().0, Outcome::Restart);
+
+    // The boot chain could not take a try off: the card has gone read-only.
+    rig.reboot();
+    let (outcome, told) = rig.look_at_card();
+
+    assert_eq!(outcome, Outcome::Nothing);
+    assert!(
+        told[0].contains("the last start did not start it"),
+        "{told:?}"
+    );
+    assert_eq!(rig.warnings(), told);
+}
+
+#[test]
+fn what_macos_writes_beside_a_bundle_is_no_bundle() {
+    let rig = Rig::new();
+    rig.card("._new.update", b"\0\x05\x16\x07\0\x02\0\0Mac OS X");
+
+    assert_eq!(rig.look_at_card(), (Outcome::Nothing, Vec::new()));
+    assert_eq!(rig.warnings(), [""; 0]);
+}

@@ -14,11 +14,11 @@ use protocol::sign::SigningKey;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use relay_testkit::Deployment;
-use tasuki_board::places;
 use tasuki_board::slot::environment::{decode, encode};
 use tasuki_board::slot::{Slot, State};
 use tasuki_board::sys::System;
 use tasuki_board::update::{self, Outcome};
+use tasuki_board::{file, places};
 
 /// Two pieces and a bit; the boot partition has two as well.
 const ROOT: usize = (2 << 20) + BLOCK;
@@ -139,6 +139,25 @@ impl Rig {
         node.setup.deployment_key = Some(key(1).public_key());
         change(&mut node);
         self.write(places::NODE, node.to_text());
+    }
+
+    /// Tells the board to look there for updates.
+    pub(crate) fn look_at(&self, server: &str, ca: &str) {
+        self.set_node(|node| {
+            node.setup.update = Some(format!("{server}/tasuki/"));
+            node.setup.update_ca = Some(ca.to_owned());
+        });
+    }
+
+    /// How many files are in a folder.
+    pub(crate) fn files(&self, path: &str) -> usize {
+        fs::read_dir(self.at(path)).map_or(0, Iterator::count)
+    }
+
+    /// Power off and on: `/run` is empty again, but for what the first stage and provisioning leave.
+    pub(crate) fn reboot(&self) {
+        file::remove(&self.at(places::STARTS_NEXT)).expect("removes");
+        file::remove(&self.at(places::RESTART)).expect("removes");
     }
 
     /// Which slot this boot started, with which system.
