@@ -145,26 +145,29 @@ impl Bundle {
         Hash::of(&[self.head.as_slice(), &self.pieces].concat())
     }
 
-    fn check(&self) -> Result<(), BundleError> {
+    /// Root, hash tree and boot partition, as [`Parts`] had them.
+    pub fn unpack(&self) -> Result<[Vec<u8>; 3], BundleError> {
         let mut rest = self.pieces.as_slice();
-        let mut unpacked = Vec::new();
-        for (name, part) in self.manifest.parts() {
-            let bytes = unpack(name, part, &mut rest)?;
-            if Sha256::of(&bytes) != part.sha256 {
+        let mut unpacked = [const { Vec::new() }; 3];
+        for ((name, part), bytes) in self.manifest.parts().into_iter().zip(&mut unpacked) {
+            *bytes = unpack(name, part, &mut rest)?;
+            if Sha256::of(bytes) != part.sha256 {
                 return Err(BundleError::Part(name));
             }
-            unpacked.push(bytes);
         }
-        if !rest.is_empty() {
-            return Err(BundleError::Trailing);
+        if rest.is_empty() {
+            Ok(unpacked)
+        } else {
+            Err(BundleError::Trailing)
         }
-        let [root, tree, _] = unpacked.as_slice() else {
-            return Err(BundleError::Verity);
-        };
-        let superblock = Superblock::parse(tree).ok_or(BundleError::Verity)?;
-        let made = verity::hash_tree(root, &superblock.salt, superblock.id);
+    }
+
+    fn check(&self) -> Result<(), BundleError> {
+        let [root, tree, _] = self.unpack()?;
+        let superblock = Superblock::parse(&tree).ok_or(BundleError::Verity)?;
+        let made = verity::hash_tree(&root, &superblock.salt, superblock.id);
         let fits =
-            made.is_ok_and(|made| made.bytes == *tree && made.root.0 == self.manifest.root_hash.0);
+            made.is_ok_and(|made| made.bytes == tree && made.root.0 == self.manifest.root_hash.0);
         fits.then_some(()).ok_or(BundleError::Verity)
     }
 }

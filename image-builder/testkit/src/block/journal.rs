@@ -1,11 +1,9 @@
 //! Everything that a machine did to its card, in order.
 
-use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Seek};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -15,10 +13,6 @@ use super::SECTOR;
 /// that neither disk nor memory of the workstation fills up.
 const BYTES_MAX: u64 = 2 << 30;
 const EVENTS_MAX: usize = 1 << 20;
-
-/// Files of a journal that is kept.
-const EVENTS: &str = "events.txt";
-const BYTES: &str = "bytes";
 
 /// What reached the card.
 #[derive(Debug, Clone, Copy)]
@@ -122,72 +116,11 @@ impl Journal {
         writes.map(|write| write.offset..write.offset + write.length)
     }
 
-    /// Keeps it in a folder, for [`Self::load`].
-    ///
-    /// # Errors
-    /// The folder cannot be written to.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        let mut text = String::new();
-        for event in &self.events {
-            match event {
-                Event::Flush => text.push_str("flush\n"),
-                Event::Write(write) => {
-                    let forced = if write.forced { "forced" } else { "write" };
-                    writeln!(text, "{forced} {} {}", write.offset, write.length)?;
-                }
-            }
-        }
-        if let Some(mut bytes) = self.bytes.as_ref() {
-            bytes.rewind()?;
-            io::copy(&mut bytes, &mut File::create(folder.join(BYTES))?)?;
-        }
-        // Last: a journal whose events are there is whole.
-        fs::write(folder.join(EVENTS), text)?;
-        Ok(())
-    }
-
-    /// What was saved; none if nothing was.
-    ///
-    /// # Errors
-    /// What lies there is no journal.
-    pub fn load(folder: &Path) -> Result<Option<Self>> {
-        let text = match fs::read_to_string(folder.join(EVENTS)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text?,
-        };
-        let mut journal = Self {
-            bytes: Some(File::open(folder.join(BYTES))?),
-            ..Self::default()
-        };
-        for line in text.lines() {
-            let mut words = line.split(' ');
-            let forced = match words.next() {
-                Some("flush") => {
-                    journal.counts.flushes += 1;
-                    journal.events.push(Event::Flush);
-                    continue;
-                }
-                kind => kind == Some("forced"),
-            };
-            let mut number = || {
-                words
-                    .next()
-                    .context("no number")?
-                    .parse()
-                    .context(line.to_owned())
-            };
-            let (offset, length): (u64, u64) = (number()?, number()?);
-            let place = journal.counts.bytes_written;
-            journal.counts.writes += 1;
-            journal.counts.bytes_written += length;
-            journal.events.push(Event::Write(Write {
-                offset,
-                length,
-                forced,
-                place,
-            }));
-        }
-        Ok(Some(journal))
+    /// The place that an event wrote to; none for a flush.
+    #[must_use]
+    pub fn write(&self, event: usize) -> Option<Range<u64>> {
+        let write = self.events.get(event)?.write()?;
+        Some(write.offset..write.offset + write.length)
     }
 
     pub(super) fn events(&self) -> &[Event] {

@@ -1,0 +1,60 @@
+//! A board serves whatever has become of its data.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use image_testkit::{Disk, Machine};
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+
+use crate::OLD;
+use crate::card::Card;
+use crate::lab::{Lab, SERVING, first_seed, said};
+
+/// What the screen says of data that is not on the card.
+const MEMORY_ONLY: &str = "claims are kept in memory only";
+/// How much of the partition is made noise: the file system's head and all of its tables.
+const NOISE: usize = 64 << 20;
+
+#[test]
+#[ignore = "boots a board three times: cargo xtask nightly board"]
+fn a_board_serves_with_good_data_with_noise_and_on_a_locked_card() -> Result<()> {
+    let lab = Lab::open()?;
+    let path = lab.card("card.img", OLD)?;
+    let disk = Disk::file(&path);
+
+    let good = serving(&lab, disk.clone())?;
+    ensure!(!good.console().text().contains(MEMORY_ONLY), said(&good));
+    // Its plug is pulled: the next boot finds a file system in use.
+    drop(good);
+
+    let locked = serving(&lab, disk.clone().read_only())?;
+    ensure!(locked.console().text().contains(MEMORY_ONLY), said(&locked));
+    drop(locked);
+
+    fill(&path, Card::open(&path, &lab.tools)?.place("data")?.start)?;
+    let noise = serving(&lab, disk)?;
+    ensure!(noise.console().text().contains(MEMORY_ONLY), said(&noise));
+    Ok(())
+}
+
+/// A machine that shakes hands, and whose screen says that it serves, with all warnings.
+fn serving(lab: &Lab, disk: Disk) -> Result<Machine> {
+    let mut machine = lab.machine(disk)?;
+    lab.served_by(&mut machine)?;
+    let when = machine.console().wait_for(SERVING)?;
+    eprintln!("serving {:.0} s after power-on", when.as_secs_f64());
+    // Warnings come behind it.
+    machine.console().wait_for("Multi-User System")?;
+    Ok(machine)
+}
+
+/// Fills the beginning of a partition with what is no file system.
+fn fill(card: &Path, from: u64) -> Result<()> {
+    let mut noise = vec![0; NOISE];
+    StdRng::seed_from_u64(first_seed()).fill_bytes(&mut noise);
+    let file = File::options().write(true).open(card)?;
+    Ok(file.write_all_at(&noise, from)?)
+}
