@@ -88,18 +88,42 @@ pub fn run(log: &mut Log) -> Result<std::convert::Infallible, BootError> {
 fn load_modules(log: &mut Log) -> Result<usize, BootError> {
     let order = Path::new(MODULES).join("order");
     let order = fs::read_to_string(order).or_say(|| "read the list of modules".to_owned())?;
-    let mut loaded = 0;
     let mut watched = false;
-    for name in order.lines() {
+    let load = |name: &str| {
         let module = File::open(Path::new(MODULES).join(name));
-        match module.and_then(|module| sys::load_module(&module)) {
-            Ok(()) => loaded += 1,
-            // What cannot do without this module says so better than this could.
-            Err(error) => log.notice(format_args!("module {name} does not load: {error}")),
-        }
+        let loaded = module.and_then(|module| sys::load_module(&module));
         watched = watched || watch(log);
+        loaded
+    };
+    let (loaded, complaints) = load_each(&order, load);
+    for complaint in complaints {
+        log.notice(complaint);
     }
     Ok(loaded)
+}
+
+/// Loads each module of the list, unless one that it needs is missing: its name, and their names,
+/// are a line. Returns how many there are now, and what went wrong.
+fn load_each(order: &str, mut load: impl FnMut(&str) -> io::Result<bool>) -> (usize, Vec<String>) {
+    let (mut loaded, mut missing, mut complaints) = (0, Vec::new(), Vec::new());
+    for line in order.lines() {
+        let mut names = line.split(' ');
+        let name = names.next().unwrap_or_default();
+        if names.any(|need| missing.contains(&need)) {
+            missing.push(name);
+            continue;
+        }
+        match load(name) {
+            Ok(true) => loaded += 1,
+            Ok(false) => missing.push(name),
+            // What cannot do without this module says so better than this could.
+            Err(error) => {
+                missing.push(name);
+                complaints.push(format!("module {name} does not load: {error}"));
+            }
+        }
+    }
+    (loaded, complaints)
 }
 
 /// Starts the watchdog; whether there is one by now.
@@ -201,5 +225,31 @@ impl<T> OrSay<T> for io::Result<T> {
             action: action(),
             error,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_missing_module_is_needed_for_is_not_tried_and_only_faults_are_told() {
+        let order =
+            "bus.ko\nstorage.ko lib.ko bus.ko\nlib.ko\nbroken.ko lib.ko\nnet.ko broken.ko\n";
+        let mut tried = Vec::new();
+
+        let (loaded, complaints) = load_each(order, |name| {
+            tried.push(name.to_owned());
+            match name {
+                "bus.ko" => Ok(false),
+                "broken.ko" => Err(io::ErrorKind::InvalidData.into()),
+                _ => Ok(true),
+            }
+        });
+
+        assert_eq!(tried, ["bus.ko", "lib.ko", "broken.ko"]);
+        assert_eq!(loaded, 1);
+        assert_eq!(complaints.len(), 1);
+        assert!(complaints[0].starts_with("module broken.ko does not load: "));
     }
 }

@@ -42,7 +42,8 @@ pub fn build(
 ) -> Result<Vec<u8>, InitramfsError> {
     let seconds = tree.time().as_second();
     let seconds = u32::try_from(seconds).map_err(|_| InitramfsError::Time)?;
-    let paths = Modules::read(tree, folder)?.order(modules)?;
+    let known = Modules::read(tree, folder)?;
+    let paths = known.order(modules)?;
     let mut archive = Archive::new(seconds);
     archive.folder("dev");
     // The kernel opens it for /init before anything can be mounted.
@@ -54,8 +55,7 @@ pub fn build(
     archive.folder("modules");
     let mut order = String::new();
     for path in &paths {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let name = name.strip_suffix(".xz").unwrap_or(name);
+        let name = file_name(path);
         let content = tree.read(&format!("{folder}/{path}"))?;
         let content = unpack(path, content).map_err(|error| InitramfsError::Unpack {
             name: name.to_owned(),
@@ -63,10 +63,20 @@ pub fn build(
         })?;
         archive.file(&format!("modules/{name}"), 0o644, &content)?;
         order.push_str(name);
+        for need in known.needs(path) {
+            order.push(' ');
+            order.push_str(file_name(need));
+        }
         order.push('\n');
     }
     archive.file("modules/order", 0o644, order.as_bytes())?;
     zstd::bulk::compress(&archive.finish(), ZSTD_LEVEL).map_err(InitramfsError::Compress)
+}
+
+/// The module's name in the archive.
+fn file_name(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_suffix(".xz").unwrap_or(name)
 }
 
 /// A module as the kernel loads it; Debian packs them with xz.

@@ -81,6 +81,12 @@ impl Modules {
         Ok(order)
     }
 
+    /// Paths of the modules without which the one at `path` cannot be loaded.
+    pub fn needs(&self, path: &str) -> &[String] {
+        let found = self.paths.get(&name_of(path));
+        found.map_or(&[], |(_, needs)| needs)
+    }
+
     /// Puts a module behind what it needs; whether there is one of that name.
     fn take(&self, name: &str, begun: &mut Vec<String>, order: &mut Vec<String>) -> bool {
         // Soft dependencies may go in circles; kernel symbols cannot.

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::kmod::ModuleInitFlags;
 use nix::mount::MsFlags;
 use nix::sys::reboot::RebootMode;
@@ -60,10 +61,11 @@ pub fn switch_root(place: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Loads a kernel module; one that is there already is fine.
-pub fn load_module(file: &File) -> io::Result<()> {
+/// Loads a kernel module; one that is there already is fine. False: this machine has nothing for it.
+pub fn load_module(file: &File) -> io::Result<bool> {
     match nix::kmod::finit_module(file, c"", ModuleInitFlags::empty()) {
-        Ok(()) | Err(nix::errno::Errno::EEXIST) => Ok(()),
+        Ok(()) | Err(Errno::EEXIST) => Ok(true),
+        Err(Errno::ENODEV) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
