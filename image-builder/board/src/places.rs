@@ -26,6 +26,8 @@ pub const NETWORK: &str = "/run/systemd/network";
 pub const LOG_HOST: &str = "/run/tasuki/log-host";
 pub const WARNINGS: &str = "/run/tasuki/warnings";
 pub const LOCATE: &str = "/run/tasuki/locate";
+/// Seconds since the kernel started, when the card was looked at: from then on the relay starts.
+pub const PROVISIONED: &str = "/run/tasuki/provisioned";
 /// There while this slot has to prove itself.
 pub const PROBATION: &str = "/run/tasuki/probation";
 /// There when the next thing to do is a reboot into the other slot.

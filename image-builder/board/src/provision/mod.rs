@@ -18,6 +18,7 @@ use crate::error_file::{self, Section};
 use crate::file;
 use crate::places::{self, Board, Topic};
 use crate::sys::System;
+use crate::watch::view::uptime;
 
 use self::choice::{CardFile, Choice, choose, error_lines, is_node_file};
 
@@ -36,6 +37,8 @@ pub fn run(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Resu
     let config = system.at(places::CONFIG);
     let card = read_card(&config).map_err(|error| error.to_string());
     let choice = choose(card, last_good.as_deref(), now);
+    let uptime = uptime(system).to_string();
+    file::replace(&system.at(places::PROVISIONED), uptime.as_bytes(), 0o644)?;
     choice.problems.iter().for_each(|problem| tell(problem));
     let warning = choice.problems.first().map(|first| {
         let more = match choice.problems.len() {

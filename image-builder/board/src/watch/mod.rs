@@ -119,6 +119,7 @@ mod tests {
         put("/dev/tty1", "");
         put("/dev/ttyAMA0", "");
         put("/proc/uptime", "5.12 3.00\n");
+        put(places::PROVISIONED, "4");
         let board = Board {
             board: "test".into(),
             title: "A board".into(),

@@ -14,8 +14,10 @@ use crate::sys::System;
 use super::hardware;
 use super::led::Pattern;
 
-/// A relay that does not answer is not a fault until then; seconds since the kernel started.
+/// A relay that does not answer is not a fault until then; seconds since the card was looked at.
 const STARTING_MAX: u64 = 90;
+/// The card is looked at before that, whatever is wrong with it; seconds since the kernel started.
+const PROVISIONING_MAX: u64 = 600;
 
 /// What the relay says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,7 @@ impl View {
             title: board.title.clone(),
             version: board.version.clone(),
             slot: read(places::SLOT).map_or_else(|| "?".into(), |slot| slot.trim().to_owned()),
-            relay: relay(status.as_ref(), uptime),
+            relay: relay(status.as_ref(), uptime, provisioned(system)),
             addresses: system.addresses(),
             clock_is_synchronised: system.at("/run/systemd/timesync/synchronized").exists(),
             bad_card: [Topic::NodeFile, Topic::Update, Topic::Slot]
@@ -81,7 +83,8 @@ impl View {
     }
 }
 
-fn relay(status: Option<&Status>, uptime: u64) -> Relay {
+fn relay(status: Option<&Status>, uptime: u64, provisioned: Option<u64>) -> Relay {
+    let starting_until = provisioned.map_or(PROVISIONING_MAX, |at| at.saturating_add(STARTING_MAX));
     match status {
         Some(status) => match status.phase {
             Phase::Serving => Relay::Serving {
@@ -93,7 +96,7 @@ fn relay(status: Option<&Status>, uptime: u64) -> Relay {
             },
             Phase::Starting => Relay::Starting,
         },
-        None if uptime < STARTING_MAX => Relay::Starting,
+        None if uptime < starting_until => Relay::Starting,
         None => Relay::Down,
     }
 }
@@ -106,7 +109,15 @@ pub fn uptime(system: &System) -> u64 {
 }
 
 fn locating_until(system: &System) -> Option<u64> {
-    let text = fs::read_to_string(system.at(places::LOCATE)).ok()?;
+    seconds(system, places::LOCATE)
+}
+
+fn provisioned(system: &System) -> Option<u64> {
+    seconds(system, places::PROVISIONED)
+}
+
+fn seconds(system: &System, place: &str) -> Option<u64> {
+    let text = fs::read_to_string(system.at(place)).ok()?;
     text.trim().parse().ok()
 }
 
@@ -241,7 +252,14 @@ mod tests {
 
     #[test]
     fn a_silent_relay_is_down_once_it_had_time_to_start() {
-        assert_eq!(relay(None, STARTING_MAX - 1), Relay::Starting);
-        assert_eq!(relay(None, STARTING_MAX), Relay::Down);
+        for (provisioned, limit) in [
+            (None, PROVISIONING_MAX),
+            (Some(0), STARTING_MAX),
+            // The card kept the board waiting.
+            (Some(200), 200 + STARTING_MAX),
+        ] {
+            assert_eq!(relay(None, limit - 1, provisioned), Relay::Starting);
+            assert_eq!(relay(None, limit, provisioned), Relay::Down);
+        }
     }
 }
