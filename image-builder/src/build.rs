@@ -55,7 +55,10 @@ pub fn build(
     let packages: Vec<&Locked> = lock.of_board(&board).collect();
     let tools_lock = workplace.tools_lock()?;
     let tools = workplace.tools()?;
-    let inputs = inputs(workplace, &board, version, &packages, &tools_lock, programs)?;
+    let mut inputs = inputs(workplace, &board, version, &packages, &tools_lock, programs)?;
+    // Every file has it, also if the packages are the same.
+    let time = lock.time.to_string();
+    inputs.add("lock", "time", &time, Hash::of(time.as_bytes()));
     let seed = inputs.seed();
     let folder = tempfile::tempdir().context("no room for temporary files")?;
     let ours = [

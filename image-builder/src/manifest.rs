@@ -251,21 +251,24 @@ fn named_inputs(inputs: &Value) -> Named {
         .collect()
 }
 
-/// Identifiers follow from the inputs and are left out.
+/// Where each part lies, and what it holds. Identifiers follow from the inputs and are left out.
 fn named_parts(parts: Vec<Part>) -> Named {
-    let place = |part: &Part| {
-        let sha256 = part.content.as_ref().map(|(_, sha256)| sha256.as_str());
-        format!(
-            "at {} length {} sha256 {}",
-            part.offset,
-            part.length,
-            sha256.unwrap_or_default()
-        )
-    };
-    let named = parts.into_iter();
+    let mut named = Named::new();
+    for Part {
+        name,
+        offset,
+        length,
+        content,
+        ..
+    } in parts
+    {
+        let place = format!("{length} bytes at {offset}");
+        named.insert(format!("{name}, its place"), place);
+        if let Some((_, sha256)) = content {
+            named.insert(name, sha256);
+        }
+    }
     named
-        .map(|part| (part.name.clone(), place(&part)))
-        .collect()
 }
 
 fn part(value: &Value, partition: bool) -> Part {

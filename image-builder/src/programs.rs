@@ -276,13 +276,19 @@ impl Build<'_> {
     /// Variables of the crate `cc` for code in C.
     fn c_compiler(&self, folder: &Path) -> Vec<(String, OsString)> {
         let target = self.architecture.target().replace('-', "_");
-        let mut flags = OsString::new();
-        for (place, name) in self.places(folder) {
-            flags.push("-ffile-prefix-map=");
-            flags.push(place);
-            flags.push(format!("={name} "));
-        }
-        let mut variables = vec![(format!("CFLAGS_{target}"), flags)];
+        let places = self.places(folder).into_iter();
+        let flags = places.map(|(place, name)| {
+            let place = place.to_string_lossy();
+            quoted(&format!("-ffile-prefix-map={place}={name}"))
+        });
+        let mut variables = vec![
+            (
+                format!("CFLAGS_{target}"),
+                flags.collect::<Vec<_>>().join(" ").into(),
+            ),
+            // Else a space in a folder's name would be one between flags.
+            ("CC_SHELL_ESCAPED_FLAGS".to_owned(), "1".into()),
+        ];
         if is_native(self.architecture) {
             return variables;
         }
@@ -294,6 +300,11 @@ impl Build<'_> {
         variables.push((linker, format!("{prefix}-gcc").into()));
         variables
     }
+}
+
+/// As one word of a shell's.
+fn quoted(flag: &str) -> String {
+    format!("'{}'", flag.replace('\'', r"'\''"))
 }
 
 fn passed(mut call: Call) -> Call {

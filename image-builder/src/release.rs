@@ -49,7 +49,8 @@ pub struct Release {
     pub size: u64,
 }
 
-/// Writes image and papers into `folder`; the manifest last, so that it speaks of a whole release.
+/// Writes image and papers into `folder`; the manifest goes first if there is one, and comes last:
+/// it only ever speaks of a whole release.
 pub fn write(
     assembled: &Assembled,
     papers: &Papers<'_>,
@@ -57,6 +58,12 @@ pub fn write(
     progress: &Progress,
 ) -> Result<Release> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let old = folder.join(MANIFEST);
+    if let Err(error) = fs::remove_file(&old)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("cannot replace {}", old.display()));
+    }
     let mut disk = tempfile::tempfile_in(folder).context("no room for the image")?;
     disk.set_len(assembled.plan.length)?;
     image::write(&assembled.plan, &assembled.bytes, &mut disk).context("cannot write the image")?;
@@ -235,9 +242,14 @@ pub fn image_of(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let manifest = manifest(path)?;
-    let name = format!("tasuki-{}-{}.img.zst", manifest.board, manifest.version);
-    Ok(path.join(name))
+    let Manifest { board, version, .. } = manifest(path)?;
+    Ok(path.join(format!("tasuki-{board}-{version}.img.zst")))
+}
+
+/// The update bundle beside an image, as the builder left it.
+pub fn update_of(image: &Path, manifest: &Manifest) -> PathBuf {
+    let Manifest { board, version, .. } = manifest;
+    image.with_file_name(format!("tasuki-{board}-{version}.update"))
 }
 
 struct Hasher(aws_lc_rs::digest::Context);

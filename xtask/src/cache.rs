@@ -66,7 +66,7 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A number that changes with the files under `inputs`, committed or not, and with `length`.
+/// A number that changes with the files under `inputs`, known to git or not, and with `length`.
 pub(crate) fn key(
     shell: &Shell,
     root: &Path,
@@ -79,7 +79,13 @@ pub(crate) fn key(
     };
     let mut hasher = DefaultHasher::new();
     git(&["ls-files", "--stage"])?.hash(&mut hasher);
-    git(&["diff"])?.hash(&mut hasher);
+    git(&["diff", "--binary"])?.hash(&mut hasher);
+    let new = git(&["ls-files", "--others", "--exclude-standard", "-z"])?;
+    for path in new.split_terminator('\0') {
+        path.hash(&mut hasher);
+        // Removed meanwhile: the next look sees another list.
+        fs::read(root.join(path)).ok().hash(&mut hasher);
+    }
     length.hash(&mut hasher);
     Ok(hasher.finish())
 }
@@ -91,4 +97,42 @@ fn home() -> Result<PathBuf> {
             .join(".cache"),
     };
     Ok(base.join("tasuki"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_changes_with_each_file_that_git_does_not_ignore_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let shell = Shell::new(false).unwrap();
+        let git = |words: &[&str]| shell.call("git").args(words).dir(root).output(GIT_LIMIT);
+        let write = |path: &str, bytes: &[u8]| fs::write(root.join(path), bytes).unwrap();
+        fs::create_dir(root.join("in")).unwrap();
+        git(&["init", "--quiet"]).unwrap();
+        write(".gitignore", b"ignored\n");
+        write("in/known", b"\0 1");
+        git(&["add", "."]).unwrap();
+        let mut seen = Vec::new();
+        let mut changed = |what: &str, expected: bool| {
+            let key = key(&shell, root, &["in"], None).unwrap();
+            assert_eq!(!seen.contains(&key), expected, "{what}");
+            seen.push(key);
+        };
+
+        changed("the first", true);
+        write("in/known", b"\0 2");
+        changed("a changed file", true);
+        git(&["add", "."]).unwrap();
+        changed("the same, staged", true);
+        write("in/new", b"1");
+        changed("a new file", true);
+        write("in/new", b"2");
+        changed("a new file's bytes", true);
+        write("in/ignored", b"1");
+        write("beside", b"1");
+        changed("files that do not count", false);
+    }
 }

@@ -269,8 +269,16 @@ fn test(tree: &Tree<'_>) -> Result<()> {
 fn image(tree: &Tree<'_>) -> Result<()> {
     const TEST: &str = "reproducible::quick";
     let words = ["test", "--locked", "--quiet", "--package", "image-builder"];
-    let said = cargo(tree, &words)
-        .args(["--test", "images", "--", "--ignored", "--exact", TEST])
+    let mut call = cargo(tree, &words).args(["--test", "images", "--"]);
+    if let Some(locks) = pins::scratch_copy(tree.root) {
+        report::say(&format!(
+            "***** PINNED PACKAGES ARE GONE (step pins): built from {}",
+            locks.display()
+        ));
+        call = call.env("TASUKI_LOCKS", locks);
+    }
+    let said = call
+        .args(["--nocapture", "--ignored", "--exact", TEST])
         .output_shown(LIMIT)?;
     report::say(said.trim());
     if !said.contains("1 passed") {

@@ -26,7 +26,11 @@ pub(crate) fn provide(shell: &Shell, root: &Path) -> Result<()> {
     })
 }
 
-/// Where the scratch copy is, if the pins are gone.
+/// The scratch copy of the locks, if the pins were gone when [`provide`] last looked.
+pub(crate) fn scratch_copy(root: &Path) -> Option<PathBuf> {
+    Some(scratch(root)).filter(|folder| folder.exists())
+}
+
 fn scratch(root: &Path) -> PathBuf {
     root.join("target/locks")
 }

@@ -111,11 +111,16 @@ pub(super) fn run(
     let shown = || path.display().to_string();
     let mut differences = proof::differences(&mut disk, length, &manifest).with_context(shown)?;
     differences.extend(in_sbom(&path, &manifest)?);
+    let update = release::update_of(&path, &manifest);
+    let has_update = update.exists();
+    if has_update {
+        differences.extend(in_update(&update, &manifest));
+    }
     drop(step);
     if !differences.is_empty() {
         bail!(
-            "{} is not the image that its manifest speaks of; fetch it anew:\n  {}",
-            path.display(),
+            "{} is not what its manifest speaks of; fetch it anew:\n  {}",
+            arguments.image.display(),
             differences.join("\n  ")
         );
     }
@@ -124,6 +129,9 @@ pub(super) fn run(
         "The image is the one of its manifest: tasuki {} for {}, root hash {}.",
         manifest.version, manifest.board, manifest.root_hash
     )?;
+    if has_update {
+        writeln!(out, "The update beside it brings the same root.")?;
+    }
     match workplace {
         Some(workplace) => rebuild(arguments, &manifest, &workplace, out),
         None => Ok(()),
@@ -139,6 +147,19 @@ fn in_sbom(image: &Path, manifest: &ImageManifest) -> Result<Option<String>> {
     let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let right = Hash::of(&text).to_string() == manifest.sbom;
     Ok((!right).then(|| format!("{} is another image's", path.display())))
+}
+
+/// It may be left behind, too.
+fn in_update(path: &Path, manifest: &ImageManifest) -> Option<String> {
+    let shown = path.display();
+    let bundle = match Bundle::read(path) {
+        Ok(bundle) => bundle.manifest,
+        Err(error) => return Some(format!("{shown}: {error}")),
+    };
+    let same = bundle.board == manifest.board
+        && bundle.version.to_string() == manifest.version
+        && bundle.root_hash.to_string() == manifest.root_hash;
+    (!same).then(|| format!("{shown} is another image's"))
 }
 
 fn rebuild(

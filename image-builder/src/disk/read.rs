@@ -62,6 +62,25 @@ pub fn partitions(disk: &mut (impl Read + Seek)) -> Result<Vec<Found>, TableErro
         .collect())
 }
 
+/// Which file system a partition holds, by the marks of the two that boards have; `empty` is one
+/// that begins with zeros, as the boot partition of a slot that is being written does.
+pub fn file_system(disk: &mut (impl Read + Seek), partition: &Found) -> io::Result<&'static str> {
+    /// As far as the mark that lies furthest in.
+    const HEAD: u64 = 4096;
+    let head = bytes(disk, partition.offset, partition.length.min(HEAD))?;
+    let has = |at: usize, mark: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(mark));
+    // FAT's specification, "Boot Sector and BPB"; ext4's superblock, Documentation/filesystems/ext4.
+    Ok(if has(54, b"FAT") || has(82, b"FAT32") {
+        "FAT"
+    } else if has(1024 + 56, &[0x53, 0xef]) {
+        "ext4"
+    } else if head.iter().all(|byte| *byte == 0) {
+        "empty"
+    } else {
+        "unknown"
+    })
+}
+
 /// A part of the disk, whose place a table has told: it is believed only as far as it is likely.
 pub fn bytes(disk: &mut (impl Read + Seek), offset: u64, length: u64) -> io::Result<Vec<u8>> {
     if length > BYTES_MAX {

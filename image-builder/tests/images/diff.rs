@@ -1,12 +1,11 @@
 //! `tasuki image diff`: one byte in any kind of input, and it says which input that is.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image_builder::identity::Hash;
-use image_builder::workplace::Workplace;
 
-use super::world::{World, stand_ins};
+use super::world::{World, copy_locks, stand_ins};
 
 const BOARD: &str = "virt";
 /// Behind the magic word and a name of 16 bytes, a `.deb` says when its first part was made.
@@ -17,22 +16,21 @@ struct Bench {
     world: World,
     archive: String,
     programs: String,
-    locks: String,
+    locks: PathBuf,
 }
 
 impl Bench {
     fn new() -> Self {
-        let world = World::elsewhere(false);
+        let mut world = World::elsewhere(false);
         let place = |name: &str| world.source.join(name).to_str().unwrap().to_owned();
-        let (archive, programs, locks) = (place("archive"), place("programs"), place("locks"));
-        let workplace = Workplace::new(Some(world.source.clone()), None, false).unwrap();
+        let (archive, programs) = (place("archive"), place("programs"));
+        let workplace = world.workplace();
         world.archive(&workplace.board(BOARD).unwrap(), Path::new(&archive));
         stand_ins(Path::new(&programs));
+        let locks = world.source.join("locks");
         fs::create_dir(&locks).unwrap();
-        for name in ["arm64.lock", "tools.lock"] {
-            let from = world.source.join("boards").join(name);
-            fs::copy(from, Path::new(&locks).join(name)).unwrap();
-        }
+        let pinned = world.locks.replace(locks.clone());
+        copy_locks(&pinned.unwrap_or_else(|| workplace.boards()), &locks);
         Self {
             world,
             archive,
@@ -49,7 +47,6 @@ impl Bench {
             ["--image-version", version],
             ["--programs", &self.programs],
             ["--archive", &self.archive],
-            ["--locks", &self.locks],
         ];
         self.world
             .tasuki(&[words.as_flattened(), &["--offline"]].concat());
@@ -66,9 +63,21 @@ impl Bench {
         named.collect()
     }
 
+    /// Another second in which the packages were locked.
+    fn change_time(&self) {
+        let path = self.locks.join("arm64.lock");
+        let text = fs::read_to_string(&path).unwrap();
+        let (before, time) = text.split_once("\ntime = \"").unwrap();
+        let digit = before.len() + "\ntime = \"2026-11-20T02:11:1".len();
+        assert!(time.starts_with("20"), "{time}");
+        let mut bytes = text.clone().into_bytes();
+        change(&mut bytes, digit);
+        fs::write(path, bytes).unwrap();
+    }
+
     /// Changes one byte of a locked package that means nothing.
     fn change_package(&self, lock: &str, name: &str) {
-        let path = Path::new(&self.locks).join(lock);
+        let path = self.locks.join(lock);
         let text = fs::read_to_string(&path).unwrap();
         let parsed = image_builder::package::Lock::parse(&text).unwrap();
         let mut packages = parsed.packages.iter();
@@ -88,7 +97,7 @@ fn change(bytes: &mut [u8], at: usize) {
 }
 
 #[test]
-#[ignore = "makes seven images"]
+#[ignore = "makes eight images"]
 fn the_input_in_which_a_byte_changed_is_named() {
     let bench = Bench::new();
     let mut last = bench.world.home().unwrap().join("0");
@@ -101,7 +110,7 @@ fn the_input_in_which_a_byte_changed_is_named() {
         change(&mut bytes, at);
         fs::write(path, bytes).unwrap();
     };
-    let steps: [(&str, &str, &dyn Fn()); 6] = [
+    let steps: [(&str, &str, &dyn Fn()); 7] = [
         ("1.0.0", "program first-stage", &|| {
             flip(&Path::new(&bench.programs).join("first-stage"));
         }),
@@ -118,6 +127,7 @@ fn the_input_in_which_a_byte_changed_is_named() {
         ("1.0.0", "tool mtools", &|| {
             bench.change_package("tools.lock", "mtools")
         }),
+        ("1.0.0", "lock time", &|| bench.change_time()),
         ("1.1.0", "image virt", &|| ()),
     ];
     for (number, (version, named, step)) in steps.into_iter().enumerate() {

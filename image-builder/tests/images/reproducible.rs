@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image_builder::programs::Programs;
-use image_builder::workplace::Workplace;
 
 use super::world::{World, files, stand_ins};
 
@@ -29,8 +28,7 @@ fn comes_out_the_same(name: &str, programs: impl Fn(&World, &str, &Path)) {
     // Handed over as a stranger gets them.
     let (theirs, archive) = (there.source.join("programs"), there.source.join("archive"));
     Programs::read(&ours).unwrap().write(&theirs).unwrap();
-    let workplace = Workplace::new(Some(here.source.clone()), None, false).unwrap();
-    let board = workplace.board(name).unwrap();
+    let board = here.workplace().board(name).unwrap();
     here.archive(&board, &archive);
 
     let build = |world: &World, out: &Path, programs: &Path, more: &[&str]| {

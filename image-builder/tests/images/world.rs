@@ -24,9 +24,15 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /// Beyond a year, and no multiple of a week.
 const LATER: &str = "+400d\n";
 
+/// A folder of lock files that count instead of the checkout's: `cargo xtask ci` says so when
+/// mirrors have forgotten what those name.
+const LOCKS: &str = "TASUKI_LOCKS";
+
 /// A checkout and a program `tasuki`.
 pub(crate) struct World {
     pub(crate) source: PathBuf,
+    /// Lock files that count instead of the checkout's.
+    pub(crate) locks: Option<PathBuf>,
     program: PathBuf,
     elsewhere: Option<Elsewhere>,
 }
@@ -42,6 +48,7 @@ impl World {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         Self {
             source: source.canonicalize().unwrap(),
+            locks: env::var_os(LOCKS).map(PathBuf::from),
             program: PathBuf::from(env!("CARGO_BIN_EXE_tasuki")),
             elsewhere: None,
         }
@@ -58,6 +65,12 @@ impl World {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let source = folder.path().join("a checkout");
         copy_backwards(&here.source, &source);
+        let locks = here.locks.map(|from| {
+            let to = folder.path().join("locks");
+            fs::create_dir(&to).unwrap();
+            copy_locks(&from, &to);
+            to
+        });
         let program = folder.path().join("tasuki");
         fs::copy(&here.program, &program).unwrap();
         let root = geteuid().is_root();
@@ -80,6 +93,7 @@ impl World {
         }
         Self {
             source,
+            locks,
             program,
             elsewhere: Some(Elsewhere { folder, user }),
         }
@@ -103,6 +117,9 @@ impl World {
     pub(crate) fn try_tasuki(&self, words: &[&str]) -> Output {
         let mut command = Command::new(&self.program);
         command.args(words).current_dir(&self.source);
+        if let Some(locks) = &self.locks {
+            command.arg("--locks").arg(locks);
+        }
         let Some(elsewhere) = &self.elsewhere else {
             return command.output().unwrap();
         };
@@ -138,9 +155,15 @@ impl World {
         thread::spawn(run).join().unwrap()
     }
 
+    /// The same checkout and locks, in this process.
+    pub(crate) fn workplace(&self) -> Workplace {
+        let workplace = Workplace::new(Some(self.source.clone()), None, false).unwrap();
+        workplace.with_locks(self.locks.clone())
+    }
+
     /// What this workplace has of the packages that `board`'s image is made with, in a folder.
     pub(crate) fn archive(&self, board: &Board, folder: &Path) {
-        let workplace = Workplace::new(Some(self.source.clone()), None, false).unwrap();
+        let workplace = self.workplace();
         let lock = workplace.lock(board.architecture).unwrap();
         let tools = workplace.tools_lock().unwrap();
         let packages: Vec<&Locked> = lock.of_board(board).chain(&tools.packages).collect();
@@ -208,6 +231,13 @@ fn copy_backwards(from: &Path, to: &Path) {
         if let Ok(bytes) = fs::read(from.join(name)) {
             fs::write(place, bytes).unwrap();
         }
+    }
+}
+
+/// Those that images are made from.
+pub(crate) fn copy_locks(from: &Path, to: &Path) {
+    for name in ["amd64.lock", "arm64.lock", "tools.lock"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
     }
 }
 

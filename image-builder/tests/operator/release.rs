@@ -71,7 +71,7 @@ fn write(folder: &Path, root: u8) {
         plan: Plan::new(&board, &seed, &parts).expect("a plan"),
         bytes,
         root_hash: tree.root,
-        update: vec![9; 3],
+        update: vec![9; 512],
     };
     let papers = Papers {
         board: "virt",
@@ -98,12 +98,21 @@ fn a_release_is_looked_at_and_proven_without_a_checkout() {
 
     let seen = shell.told(&format!("image inspect {FOLDER}"));
     assert!(
-        seen.contains("root hash ") && seen.contains("CONFIG"),
+        seen.starts_with("By its manifest: tasuki 1.0.0 for virt.\n"),
         "{seen}"
     );
+    for line in [
+        "1   CONFIG    1 MiB        12 MiB       FAT\n",
+        "2   BOOT-A    13 MiB       1 MiB        empty\n",
+        "4   root-a    15 MiB       1 MiB        root hash ",
+        "6   root-b    17 MiB       1 MiB        empty\n",
+    ] {
+        assert!(seen.contains(line), "{seen}");
+    }
     for image in [FOLDER, IMAGE] {
         let proven = shell.told(&format!("image verify {image}"));
         assert!(proven.contains("tasuki 1.0.0 for virt"), "{proven}");
+        assert!(proven.contains("brings the same root"), "{proven}");
     }
     let same = shell.told(&format!("image diff {FOLDER} {FOLDER}"));
     assert_eq!(same, "the same\n");
@@ -112,6 +121,31 @@ fn a_release_is_looked_at_and_proven_without_a_checkout() {
     assert!(refused.contains("is in no checkout of tasuki"), "{refused}");
     let refused = shell.refused("image build --board virt");
     assert!(refused.contains("--source"), "{refused}");
+}
+
+#[test]
+fn an_update_that_is_not_the_images_is_named() {
+    let shell = Shell::new();
+    write(&shell.path(FOLDER), 7);
+    write(&shell.path("other"), 8);
+    let name = "tasuki-virt-1.0.0.update";
+    let update = shell.path(&format!("{FOLDER}/{name}"));
+    fs::copy(shell.path(&format!("other/{name}")), &update).expect("copies");
+    let refused = shell.refused(&format!("image verify {FOLDER}"));
+    assert!(
+        refused.contains("tasuki-virt-1.0.0.update is another image's"),
+        "{refused}"
+    );
+
+    fs::write(&update, "nonsense").expect("writes");
+    assert!(
+        shell
+            .refused(&format!("image verify {FOLDER}"))
+            .contains("tasuki-virt-1.0.0.update: ")
+    );
+    fs::remove_file(&update).expect("removes");
+    let proven = shell.told(&format!("image verify {FOLDER}"));
+    assert!(!proven.contains("update"), "{proven}");
 }
 
 #[test]
@@ -170,7 +204,12 @@ fn two_releases_differ_by_the_input_that_was_changed() {
     let said = crate::shell::text(&output.stdout);
     assert!(!output.status.success());
     assert!(said.contains("input program tasuki-relay"), "{said}");
-    assert!(said.contains("part root-a: at "), "{said}");
+    let parts: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("part ")?.split_once(": "))
+        .map(|(part, _)| part)
+        .collect();
+    assert_eq!(parts, ["root-a", "verity-a"], "{said}");
 }
 
 #[test]

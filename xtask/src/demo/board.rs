@@ -53,7 +53,14 @@ impl Board<'_> {
         let tasuki = self.programs.join("tasuki");
         let release = match self.image {
             Some(folder) => std::path::absolute(folder)?,
-            None => image::release(stage.shell(), self.root, &tasuki, self.name)?,
+            None => {
+                let order = image::Order {
+                    board: self.name,
+                    version: env!("CARGO_PKG_VERSION"),
+                    locks: None,
+                };
+                image::release(stage.shell(), self.root, &tasuki, &order)?
+            }
         };
         let card = stage.path("card.img");
         stage
