@@ -164,17 +164,18 @@ fn an_update_is_the_slot_with_a_kernel_that_nobody_starts_by_itself() {
 fn a_rockchip_board_has_script_state_and_every_device_tree() {
     let boot = files_of("rockpro64");
 
-    let names: Vec<&String> = boot.slot.keys().collect();
-    assert_eq!(
-        names,
-        [
-            "Image",
-            "boot.env",
-            "dtb/rockchip/rk3399-rockpro64-v2.dtb",
-            "dtb/rockchip/rk3399-rockpro64.dtb",
-            "initrd.img"
-        ]
-    );
+    let files = [
+        "Image",
+        "boot.env",
+        "dtb/rockchip/rk3399-rockpro64-v2.dtb",
+        "dtb/rockchip/rk3399-rockpro64.dtb",
+        "initrd.img",
+    ];
+    for name in files {
+        let sum = crc32fast::hash(&boot.slot[name]).to_be_bytes();
+        assert_eq!(boot.slot[&format!("{name}.crc")], sum, "{name}");
+    }
+    assert_eq!(boot.slot.len(), 2 * files.len(), "{:?}", boot.slot.keys());
     assert!(text(&boot.slot, "boot.env").starts_with("bootargs=tasuki.root="));
     assert_eq!(boot.config["tasuki/slot-0.env"].len(), 512);
     assert_eq!(

@@ -21,6 +21,8 @@ pub(super) fn files(from: &Ingredients<'_>) -> Result<BootFiles, BootError> {
     for path in &from.board.boot.device_trees {
         slot.insert(format!("dtb/{path}"), from.device_tree(path)?);
     }
+    let sums: Files = slot.iter().map(|(path, bytes)| sum(path, bytes)).collect();
+    slot.extend(sums);
     let script = script::wrap("tasuki", &text(from.board.boot.device_trees.first()));
     Ok(BootFiles {
         config: state_files()
@@ -52,6 +54,12 @@ fn state(slot: &str, next: &str, left: u8) -> Vec<u8> {
     state
 }
 
+/// The file beside a file that has its checksum, as U-Boot's `crc32` leaves it in memory.
+fn sum(path: &str, bytes: &[u8]) -> (String, Vec<u8>) {
+    let sum = crc32fast::hash(bytes).to_be_bytes();
+    (format!("{path}.crc"), sum.to_vec())
+}
+
 /// The script; `device_tree` is the one to fall back on where U-Boot names none of ours.
 fn text(device_tree: Option<&String>) -> String {
     let fallback = device_tree.map_or("none", String::as_str);
@@ -72,6 +80,8 @@ for copy in 0 1; do
     fi
   fi
 done
+setenv whole 'setenv size ${filesize}; crc32 ${at} ${size} ${pxefile_addr_r} && load ${part} ${scriptaddr} ${file}.crc && itest.l *${pxefile_addr_r} == *${scriptaddr}'
+setenv take 'load ${part} ${at} ${file} && run whole'
 setenv go ${slot}
 setenv try no
 if test ${next} != -; then
@@ -96,20 +106,31 @@ for this in ${go} ${others}; do
   if test ${this} = b; then setenv part ${devtype} ${devnum}:3; fi
   echo Tasuki: starting slot ${this} with ${left} tries left
   setenv ready no
-  setenv fdt ${fdtcontroladdr}
-  if load ${part} ${fdt_addr_r} dtb/${fdtfile}; then setenv fdt ${fdt_addr_r}
-  elif load ${part} ${fdt_addr_r} dtb/@DEVICE_TREE@; then setenv fdt ${fdt_addr_r}
+  setenv at ${fdt_addr_r}
+  setenv fdt ${fdt_addr_r}
+  setenv file dtb/${fdtfile}
+  if run take; then setenv ready yes; fi
+  setenv file dtb/@DEVICE_TREE@
+  if test ${ready} = no; then
+    if run take; then setenv ready yes; fi
   fi
-  if load ${part} ${kernel_addr_r} boot.env; then
-    if env import -t ${kernel_addr_r} ${filesize} bootargs; then
-      if load ${part} ${kernel_addr_r} Image; then
-        if load ${part} ${ramdisk_addr_r} initrd.img; then setenv ready yes; fi
+  if test ${ready} = no; then setenv fdt ${fdtcontroladdr}; fi
+  setenv ready no
+  setenv at ${kernel_addr_r}
+  setenv file boot.env
+  if run take; then
+    if env import -t ${kernel_addr_r} ${size} bootargs; then
+      setenv file Image
+      if run take; then
+        setenv at ${ramdisk_addr_r}
+        setenv file initrd.img
+        if run take; then setenv ready yes; fi
       fi
     fi
   fi
   if test ${ready} = yes; then
     setenv bootargs ${bootargs} tasuki.slot=${this}
-    booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt}
+    booti ${kernel_addr_r} ${ramdisk_addr_r}:${size} ${fdt}
   fi
   echo Tasuki: slot ${this} does not start
 done

@@ -119,11 +119,13 @@ impl Rockchip {
 
     /// What the boot script will read, from its two files.
     pub(crate) fn states(&self) -> [Option<State>; 2] {
-        STATE_FILES.map(|path| {
-            let (image, path) = self.place(Part::Config, path);
-            let call = self.tools.call("mcopy").args(["-i", &image, &path, "-"]);
-            decode(&call.output().expect("mcopy"))
-        })
+        STATE_FILES.map(|path| decode(&self.get(Part::Config, path)))
+    }
+
+    pub(crate) fn get(&self, part: Part, path: &str) -> Vec<u8> {
+        let (image, path) = self.place(part, path);
+        let call = self.tools.call("mcopy").args(["-i", &image, &path, "-"]);
+        call.output().expect("mcopy")
     }
 
     /// Writes the state as `tasuki-board` does.

@@ -121,5 +121,22 @@ fn where_a_file_is_missing_or_no_kernel_the_other_slot_is_started() {
     let machine = Rockchip::new();
     machine.set(TRIED);
     machine.put(Part::BootB, "Image", &[0; 4096]);
+    // Their CRC-32.
+    machine.put(Part::BootB, "Image.crc", &0xc71c_0011_u32.to_be_bytes());
     assert_eq!(kernels(&machine, 1), "a", "with zeros for a kernel");
+}
+
+#[test]
+#[ignore = "needs QEMU and packages from Debian"]
+fn where_a_bit_is_flipped_the_other_slot_is_started() {
+    for path in ["Image", "Image.crc", "initrd.img", "boot.env"] {
+        let machine = Rockchip::new();
+        machine.set(TRIED);
+        let mut bytes = machine.get(Part::BootB, path);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        machine.put(Part::BootB, path, &bytes);
+
+        assert_eq!(kernels(&machine, 1), "a", "with a flipped bit in {path}");
+    }
 }
