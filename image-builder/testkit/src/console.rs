@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// Whoever says nothing for so long is taken for dead: a machine under load is slow, but not mute.
-const SILENCE: Duration = Duration::from_secs(300);
+/// A health gate that gives up was silent for five or six minutes.
+const SILENCE: Duration = Duration::from_secs(600);
 /// Whoever talks for so long without saying what is waited for is taken for lost.
 const PATIENCE: Duration = Duration::from_secs(2400);
 /// How many lines an error quotes.

@@ -4,6 +4,7 @@
 //! it was stopped as long as what it tests is the same, and prints its verdict last.
 //! To add a part of long tests, describe them as a `Suite`, like `hostile`, and list it in `PARTS`.
 
+mod booted;
 mod coverage;
 mod fuzz;
 mod hostile;
@@ -26,7 +27,7 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 8] = [
+const PARTS: [&dyn Part; 12] = [
     &fuzz::Fuzz,
     &coverage::Coverage,
     &simulation::Simulation,
@@ -35,6 +36,10 @@ const PARTS: [&dyn Part; 8] = [
     &tls::Tls,
     &image::IMAGE,
     &image::U_BOOT,
+    &booted::BOARD,
+    &booted::SLOTS,
+    &booted::POWER,
+    &booted::VIRT,
 ];
 
 /// No part may take longer, building included.

@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -43,6 +43,8 @@ struct Shared {
     /// Of the image, in bytes.
     length: u64,
     journal: Mutex<Journal>,
+    /// The byte whose lowest bit comes back wrong; none: `u64::MAX`.
+    rotten: AtomicU64,
     over: AtomicBool,
     /// Why a machine lost its card.
     trouble: Mutex<Option<String>>,
@@ -81,6 +83,7 @@ impl BlockServer {
             length: file.metadata()?.len(),
             image: file,
             journal: Mutex::new(Journal::new()?),
+            rotten: AtomicU64::new(u64::MAX),
             over: AtomicBool::new(false),
             trouble: Mutex::default(),
         });
@@ -110,6 +113,11 @@ impl BlockServer {
     /// Cuts the power during the event of this index: it is the last that the card hears of.
     pub fn cut_at(&self, event: usize) {
         self.shared.journal().end_at(event);
+    }
+
+    /// From now on one bit of this byte comes back wrong, whatever is written there.
+    pub fn rot(&self, offset: u64) {
+        self.shared.rotten.store(offset, Ordering::Relaxed);
     }
 
     /// Whether the power has gone.

@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
 
 use super::Shared;
 
@@ -152,6 +153,13 @@ impl Peer<'_> {
         self.shared.journal().count_read();
         let mut content = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         self.shared.image.read_exact_at(&mut content, offset)?;
+        let rotten = self.shared.rotten.load(Ordering::Relaxed);
+        let place = rotten
+            .checked_sub(offset)
+            .and_then(|at| usize::try_from(at).ok());
+        if let Some(byte) = place.and_then(|at| content.get_mut(at)) {
+            *byte ^= 1;
+        }
         Ok(Answer::Done(content))
     }
 

@@ -241,6 +241,25 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn a_rotten_bit_comes_back_wrong_and_no_other() {
+    let (_folder, card) = card();
+    let mut machine = Machine::start(&card, true);
+    machine.write(0, &[8; SECTOR_BYTES]).unwrap();
+
+    card.rot(100);
+
+    let (_, read) = machine.read(90, 20).unwrap();
+    let mut expected = [8; 20];
+    expected[10] = 9;
+    assert_eq!(read, expected);
+    let (_, read) = machine.read(101, 20).unwrap();
+    assert_eq!(read, [8; 20]);
+    machine.write(0, &[6; SECTOR_BYTES]).unwrap();
+    let (_, read) = machine.read(0, 512).unwrap();
+    assert_eq!(read.iter().filter(|byte| **byte == 7).count(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use rand::{Rng, SeedableRng};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use tempfile::TempDir;
+use tempfile::{Builder, TempDir};
 
 use crate::card::Card;
 
@@ -132,10 +133,23 @@ impl Lab {
         Ok(Setup::new(board, disk).forward(0, PORT))
     }
 
-    /// Switches it on.
+    /// Switches it on. What it says goes into a file of its own in the folder `TASUKI_CONSOLES`, if
+    /// somebody wants to watch.
     pub(crate) fn boot(&self, mut setup: Setup) -> Result<Machine> {
         setup.accelerator = Machine::best_accelerator(&self.machines, &setup);
-        Machine::start(&self.machines, &setup)
+        let Some(folder) = env::var_os("TASUKI_CONSOLES") else {
+            return Machine::start(&self.machines, &setup);
+        };
+        let (mut file, path) = Builder::new()
+            .prefix("console-")
+            .suffix(".log")
+            .tempfile_in(folder)?
+            .keep()?;
+        eprintln!("the console is in {}", path.display());
+        Machine::start_showing(&self.machines, &setup, move |text| {
+            // Whoever watches sees that nothing comes any more.
+            let _ = file.write_all(text.as_bytes());
+        })
     }
 
     /// Both.
