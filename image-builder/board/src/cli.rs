@@ -240,6 +240,8 @@ fn wait_for_health(system: &System) -> Result<ExitCode> {
                 let reason = seen.err().map_or_else(String::new, |it| format!("{it:#}"));
                 // The old slot reads it; if the disk takes nothing, the reboot matters more.
                 let _ = file::replace(&system.at(places::FAILURE), reason.as_bytes(), 0o644);
+                // What was not healthy for so long will not be in the tries that are left.
+                let _ = mounted::slots(system).map(|mut slots| slots.give_up());
                 tell(&format!("not healthy, going back: {reason}"));
                 return Ok(ExitCode::FAILURE);
             }

@@ -174,6 +174,19 @@ impl<V: Volumes> Slots<V> {
         })
     }
 
+    /// Ends the probation of the running slot: the next boot starts the other one, and this one no
+    /// more. Does nothing if it is good.
+    pub fn give_up(&mut self) -> Result<(), SlotError> {
+        let state = self.state()?;
+        if state.good == self.running {
+            return Ok(());
+        }
+        self.set(State {
+            tries_left: Some(0),
+            ..state
+        })
+    }
+
     /// Takes one try off for a boot chain that cannot, and returns the argument of the reboot
     /// that starts the other slot. None: this boot is the one to stay with.
     pub fn resume(&mut self) -> Result<Option<&'static str>, SlotError> {

@@ -19,6 +19,7 @@ pub(crate) fn parts(content: Content) -> Parts {
     let tag = match content {
         Content::Unfinished => 0,
         Content::Hangs => 1,
+        Content::Sick => 3,
         Content::Works(version) => 2 * u8::try_from(version).expect("small"),
     };
     [(Place::Root, 5), (Place::Verity, 2), (Place::Boot, 3)]

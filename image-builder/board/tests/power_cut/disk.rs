@@ -22,6 +22,8 @@ pub(crate) enum Content {
     /// A system of that version.
     Works(u32),
     Hangs,
+    /// Runs, but its health gate gives it up.
+    Sick,
     Unfinished,
 }
 

@@ -55,6 +55,16 @@ impl Board {
         };
         match self.disk.content(slot) {
             Content::Works(_) => self.run(slot).unwrap_or(Outcome::Again),
+            Content::Sick => {
+                // A power cut may come before the gate gives up, and then it is tried again.
+                let _ = Slots {
+                    chain: self.chain,
+                    volumes: &mut self.disk,
+                    running: slot,
+                }
+                .give_up();
+                Outcome::Again
+            }
             // The watchdog bites, or the kernel panics: either way the boot chain is next.
             Content::Hangs | Content::Unfinished => Outcome::Again,
         }
@@ -121,16 +131,20 @@ fn a_working_update_is_taken_and_a_hanging_one_is_not() {
         let mut good = Board::new(chain, &[Content::Works(2)], Vec::new(), 1);
         assert_eq!(settled(&mut good, "good"), Slot::B, "{chain:?}");
 
-        let mut bad = Board::new(chain, &[Content::Hangs], Vec::new(), 1);
-        assert_eq!(settled(&mut bad, "bad"), Slot::A, "{chain:?}");
-        let slots = Slots {
-            chain,
-            volumes: &mut bad.disk,
-            running: Slot::A,
-        };
-        let state = slots.state().expect("is readable");
-        assert_eq!(state.tries_left, Some(0), "{chain:?}: says that it failed");
-        assert_eq!(bad.chooser.started(Slot::B), 3, "{chain:?}: three tries");
+        // A system that can say that it is not well needs no second try.
+        for (content, tries) in [(Content::Hangs, 3), (Content::Sick, 1)] {
+            let mut bad = Board::new(chain, &[content], Vec::new(), 1);
+            assert_eq!(settled(&mut bad, "bad"), Slot::A, "{chain:?}");
+            let slots = Slots {
+                chain,
+                volumes: &mut bad.disk,
+                running: Slot::A,
+            };
+            let state = slots.state().expect("is readable");
+            assert_eq!(state.tries_left, Some(0), "{chain:?}: says that it failed");
+            let tried = bad.chooser.started(Slot::B);
+            assert_eq!(tried, tries, "{chain:?}, {content:?}");
+        }
     }
 }
 
@@ -242,7 +256,9 @@ fn state(chain: BootChain, disk: &mut Disk, running: Slot) -> State {
 
 #[test]
 fn a_power_cut_at_any_write_ends_on_a_slot_that_works() {
-    const UPDATES: [[Content; 2]; 4] = [
+    const UPDATES: [[Content; 2]; 6] = [
+        [Content::Sick, Content::Works(3)],
+        [Content::Works(2), Content::Sick],
         [Content::Works(2), Content::Works(3)],
         [Content::Works(2), Content::Hangs],
         [Content::Hangs, Content::Works(3)],
