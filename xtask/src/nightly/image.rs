@@ -8,7 +8,8 @@ pub(super) const IMAGE: Suite = Suite {
     package: "image-builder",
     program: "images",
     prefixes: &[""],
-    without: &[],
+    // `virt` does it with real programs.
+    without: &["reproducible::quick"],
     variables: &[],
     release: false,
     inputs: INPUTS,
@@ -19,6 +20,7 @@ pub(super) const U_BOOT: Suite = Suite {
     what: "the boot script of the Rockchip boards in a real U-Boot, from slot to kernel",
     package: "board",
     program: "u_boot",
+    without: &[],
     ..IMAGE
 };
 
@@ -28,6 +30,8 @@ const INPUTS: &[&str] = &[
     "image-builder",
     "relay",
     "protocol",
+    "Cargo.toml",
     "Cargo.lock",
+    "rust-toolchain.toml",
     "xtask/src/nightly",
 ];
