@@ -15,6 +15,8 @@ use crate::lab::{Lab, SERVING, first_seed, said};
 
 /// What the screen says of data that is not on the card.
 const MEMORY_ONLY: &str = "claims are kept in memory only";
+/// A card with 100 MiB for data.
+const SMALL: u64 = 1124 << 20;
 /// How much of the partition is made noise: the file system's head and all of its tables.
 const NOISE: usize = 64 << 20;
 
@@ -37,6 +39,34 @@ fn a_board_serves_with_good_data_with_noise_and_on_a_locked_card() -> Result<()>
     fill(&path, Card::open(&path, &lab.tools)?.place("data")?.start)?;
     let noise = serving(&lab, disk)?;
     ensure!(noise.console().text().contains(MEMORY_ONLY), said(&noise));
+    Ok(())
+}
+
+#[test]
+#[ignore = "boots a board twice: cargo xtask nightly board"]
+fn a_board_serves_with_full_data() -> Result<()> {
+    const DONE: &str = "the card is full";
+    let lab = Lab::open()?;
+    let path = lab.card("card.img", OLD)?;
+    // Little room to fill behind the slots.
+    File::options().write(true).open(&path)?.set_len(SMALL)?;
+    let unit = format!(
+        "[Unit]\nAfter=tasuki-relay.service\n[Service]\nStandardOutput=file:/dev/console\n\
+         ExecStart=/bin/sh -c 'cat /dev/zero > /var/lib/tasuki/fill; sync; echo {DONE}'\n"
+    );
+    let setup = lab
+        .setup(Disk::file(&path))?
+        .credential("systemd.extra-unit.fill.service", unit.as_bytes())
+        .credential(
+            "systemd.unit-dropin.multi-user.target",
+            b"[Unit]\nWants=fill.service\n",
+        );
+    let filling = lab.boot(setup)?;
+    filling.console().wait_for(DONE)?;
+    drop(filling);
+
+    let full = serving(&lab, Disk::file(&path))?;
+    ensure!(full.console().text().contains(MEMORY_ONLY), said(&full));
     Ok(())
 }
 
