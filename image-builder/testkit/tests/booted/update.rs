@@ -53,6 +53,7 @@ fn an_update_runs_and_one_that_fails_gives_the_old_system_back() -> Result<()> {
     machine.console().wait_for(SERVING)?;
     ensure!(lab.served_by(&mut machine)? == 'b', said(&machine));
     machine.console().wait_for("has failed on this board")?;
+    machine.console().wait_for("Multi-User System")?;
     let told = said(&machine);
     drop(machine);
     // The operator's own file is as it was, and what went wrong lies beside it.
