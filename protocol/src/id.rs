@@ -136,6 +136,18 @@ pub struct PublicKey(pub [u8; 32]);
 /// The public key of a host; whoever proves it is that host.
 pub type HostKey = PublicKey;
 
+impl PublicKey {
+    /// The key in a certificate's SubjectPublicKeyInfo (RFC 8410, section 4). None: a key of another
+    /// kind.
+    pub fn from_public_key_info(info: &[u8]) -> Option<Self> {
+        const PREFIX: [u8; 12] = [
+            0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+        ];
+        let key = info.strip_prefix(&PREFIX)?;
+        key.try_into().ok().map(Self)
+    }
+}
+
 impl FromStr for PublicKey {
     type Err = NameError;
 

@@ -1,6 +1,7 @@
 //! Signatures, tags and files: what is altered anywhere is refused.
 
 use aws_lc_rs::hmac;
+use data_encoding::BASE64;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::board_list::{
@@ -8,6 +9,7 @@ use protocol::board_list::{
 };
 use protocol::file::entry::Entry;
 use protocol::file::node::{Lone, NodeFile, PrivateKeyPem, Setup};
+use protocol::id::PublicKey;
 use protocol::secret::Secret;
 use protocol::sign::{SigningKey, verify_epoch};
 use protocol::tag::ReturnTag;
@@ -278,4 +280,28 @@ fn a_count_that_promises_too_much_is_refused_at_once() {
         refused,
         Err(protocol::codec::DecodeError::TooLong(BOARDS_MAX))
     );
+}
+
+#[test]
+fn the_key_of_rfc_8410_is_found_in_its_public_key_info_and_no_other_kind_is() {
+    // Section 10.1.
+    let text = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+    let info = BASE64.decode(text.as_bytes()).expect("is base64");
+    let key = PublicKey::from_public_key_info(&info).expect("is a key");
+    assert_eq!(
+        key.to_string(),
+        "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    );
+
+    // X25519 has the number before it (RFC 8410, section 3).
+    let mut other = info.clone();
+    other[8] = 0x6e;
+    for wrong in [
+        &other[..],
+        &info[..43],
+        &[info.as_slice(), &[0]].concat(),
+        &[],
+    ] {
+        assert_eq!(PublicKey::from_public_key_info(wrong), None);
+    }
 }

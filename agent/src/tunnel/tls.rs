@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use protocol::ALPN_TUNNEL;
-use protocol::id::{HostKey, PublicKey};
+use protocol::id::HostKey;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
@@ -20,13 +20,6 @@ use rustls::{
     SignatureScheme,
 };
 use webpki::EndEntityCert;
-
-/// Ed25519 SubjectPublicKeyInfo up to the key itself ([RFC 8410], section 4).
-///
-/// [RFC 8410]: https://www.rfc-editor.org/rfc/rfc8410
-const ED25519_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
 
 /// The host's side, with its self-signed Ed25519 certificate and the host key.
 ///
@@ -66,9 +59,7 @@ pub(super) fn client_config() -> Result<Arc<ClientConfig>, Error> {
 pub(super) fn host_key(certificate: &CertificateDer<'_>) -> Result<HostKey, Error> {
     let bad = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let certificate = EndEntityCert::try_from(certificate).map_err(|_| bad())?;
-    let info = certificate.subject_public_key_info();
-    let key = info.strip_prefix(&ED25519_PREFIX).ok_or_else(bad)?;
-    key.try_into().map(PublicKey).map_err(|_| bad())
+    HostKey::from_public_key_info(&certificate.subject_public_key_info()).ok_or_else(bad)
 }
 
 /// A peer that speaks something else over TLS, or nothing that it names, is no agent.

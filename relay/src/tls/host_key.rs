@@ -17,21 +17,13 @@ use webpki::EndEntityCert;
 
 use crate::limits;
 
-/// What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410).
-const ED25519_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
-
 /// The Ed25519 key that a certificate is for.
 pub fn host_key(certificate: &CertificateDer<'_>) -> Option<HostKey> {
     if certificate.len() > limits::HOST_CERTIFICATE_MAX {
         return None;
     }
-    let info = EndEntityCert::try_from(certificate)
-        .ok()?
-        .subject_public_key_info();
-    let key = info.strip_prefix(&ED25519_PREFIX)?;
-    key.try_into().ok().map(protocol::id::PublicKey)
+    let certificate = EndEntityCert::try_from(certificate).ok()?;
+    HostKey::from_public_key_info(&certificate.subject_public_key_info())
 }
 
 /// Accepts whoever can sign with the key that it shows.
