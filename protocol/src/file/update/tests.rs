@@ -134,3 +134,20 @@ fn a_piece_has_a_mebibyte_and_the_last_one_the_rest() {
         [PIECE, 512, 0]
     );
 }
+
+#[test]
+fn a_board_has_a_short_name_that_is_no_path() {
+    for (name, good) in [
+        ("vm-x86-64", true),
+        (&"x".repeat(BOARD_MAX), true),
+        (&"x".repeat(BOARD_MAX + 1), false),
+        ("../rpi4", false),
+        ("rpi4\u{1b}[2J", false),
+    ] {
+        let mut manifest = manifest();
+        manifest.board = name.into();
+        let text = manifest.to_signed_text(&key(1));
+        let opened = head(text.as_bytes()).open(&key(1).public_key());
+        assert_eq!(opened.is_ok(), good, "{name:?}");
+    }
+}
