@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::sys;
@@ -65,6 +65,8 @@ impl Target {
             .read(true)
             .write(true)
             .create(true)
+            // A node file may come into it, and that is a secret.
+            .mode(0o600)
             .truncate(false)
             .open(path)
             .map_err(|error| TargetError::Open {
@@ -182,6 +184,8 @@ fn describe(place: &Path, size: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// A disk of two partitions, as sysfs shows it.
@@ -239,5 +243,7 @@ mod tests {
 
         assert!(refused.contains("is a folder, not a card"), "{refused}");
         assert_eq!(target.size, None);
+        let mode = target.file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it may hold a node file");
     }
 }
