@@ -3,6 +3,7 @@
 //! [`System`] is a board, or a folder that looks like one: then nothing is mounted or set, and
 //! everything else is the same. Each function says which manual page has its rules.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use first_stage::partition;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
@@ -150,6 +152,18 @@ impl System {
             clock_settime(ClockId::CLOCK_REALTIME, time)?;
         }
         Ok(())
+    }
+
+    /// Names of the disks with a partition of that label, if they are more than one: a board that was
+    /// written to its card and to its eMMC cannot tell by labels which of them is meant.
+    pub fn rivals(&self, label: &str) -> Option<String> {
+        let found = partition::list(&self.at("/sys/class/block")).unwrap_or_default();
+        let disks = found.into_iter().filter(|it| it.label == label);
+        let names: BTreeSet<String> = disks
+            .filter_map(|it| Some(it.disk.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        let names: Vec<String> = names.into_iter().collect();
+        (names.len() > 1).then(|| names.join(" and "))
     }
 
     /// Opens a terminal to write on: it neither becomes this process's own nor makes it wait

@@ -322,3 +322,34 @@ fn a_key_that_nothing_would_take_is_told_and_the_board_serves() {
     );
     assert_eq!(rig.in_use(), Some(3));
 }
+
+/// A disk with a partition `CONFIG`, as sysfs shows it.
+fn add_disk(rig: &Rig, disk: &str) {
+    let partition = format!("{disk}p1");
+    let place = rig.at(&format!("/sys/devices/{disk}/{partition}"));
+    fs::create_dir_all(&place).expect("a folder");
+    let text = format!("DEVNAME={partition}\nPARTNAME=CONFIG\n");
+    fs::write(place.join("uevent"), text).expect("writes");
+    let class = rig.at("/sys/class/block");
+    fs::create_dir_all(&class).expect("a folder");
+    std::os::unix::fs::symlink(&place, class.join(partition)).expect("links");
+}
+
+#[test]
+fn a_board_with_two_disks_of_ours_says_so_and_serves() {
+    let rig = Rig::new();
+    let node = rig.node(1);
+    rig.card("node.toml", node.to_text());
+    add_disk(&rig, "mmcblk0");
+    assert_eq!(rig.boot(), [""; 0], "one is as it should be");
+
+    add_disk(&rig, "mmcblk1");
+    let told = rig.boot();
+
+    assert!(
+        told[0].starts_with("mmcblk0 and mmcblk1 both hold a Tasuki system"),
+        "{told:?}"
+    );
+    assert!(Topic::NodeFile.is_set(&rig.system));
+    assert!(rig.at(places::NODE).exists(), "it serves all the same");
+}

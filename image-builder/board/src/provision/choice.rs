@@ -11,6 +11,9 @@ use tasuki_relay::config::check_node;
 const NO_SSH: &str = "nobody can log in to this board: its image holds no SSH server; take the \
                       line out (the board serves all the same)";
 
+/// Mistakes of one file to tell: consoles are slow, and nobody reads more.
+const MISTAKES_MAX: usize = 20;
+
 /// A file on the card that looks like a node file.
 #[derive(Debug, Clone)]
 pub struct CardFile {
@@ -118,7 +121,12 @@ fn newest(
                 good.push((name, chosen));
             }
             Ok((Err(mistakes), _)) => {
-                problems.extend(mistakes.0.iter().map(|it| format!("{name}: {it}")));
+                let told = mistakes.0.iter().take(MISTAKES_MAX);
+                problems.extend(told.map(|it| format!("{name}: {it}")));
+                let left = mistakes.0.len().saturating_sub(MISTAKES_MAX);
+                if left > 0 {
+                    problems.push(format!("{name}: {left} more mistakes; is it a node file?"));
+                }
             }
             Err(error) => problems.push(format!("{name}: {error}")),
         }
@@ -194,5 +202,21 @@ mod tests {
         ] {
             assert!(!is_node_file(name), "{name}");
         }
+    }
+
+    #[test]
+    fn of_a_file_that_is_no_node_file_at_all_some_mistakes_are_told() {
+        let text: String = (0..5_000).map(|it| format!("key{it} = 1\n")).collect();
+        let file = CardFile {
+            name: "node.toml".to_owned(),
+            text: Ok(text),
+        };
+        let choice = choose(Ok(vec![file]), None, SystemTime::UNIX_EPOCH);
+        assert_eq!(choice.problems.len(), MISTAKES_MAX + 1);
+        let last = choice.problems.last().expect("has some");
+        assert!(
+            last.ends_with("more mistakes; is it a node file?"),
+            "{last}"
+        );
     }
 }

@@ -27,6 +27,10 @@ const FILES_MAX: usize = 16;
 /// A node file has some 3 KiB.
 const FILE_MAX: u64 = 64 * 1024;
 
+/// What is said of two disks with our partitions.
+pub const RIVALS: &str = "both hold a Tasuki system, and the board cannot tell them apart: take one \
+                          out, or erase it";
+
 /// Provisions. What is wrong with the card is told by `tell`, a line each.
 ///
 /// # Errors
@@ -36,7 +40,10 @@ pub fn run(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Resu
     let last_good = fs::read_to_string(system.at(places::LAST_GOOD_NODE)).ok();
     let config = system.at(places::CONFIG);
     let card = read_card(&config).map_err(|error| error.to_string());
-    let choice = choose(card, last_good.as_deref(), now);
+    let mut choice = choose(card, last_good.as_deref(), now);
+    if let Some(disks) = system.rivals("CONFIG") {
+        choice.problems.insert(0, format!("{disks} {RIVALS}"));
+    }
     let uptime = uptime(system).to_string();
     file::replace(&system.at(places::PROVISIONED), uptime.as_bytes(), 0o644)?;
     choice.problems.iter().for_each(|problem| tell(problem));

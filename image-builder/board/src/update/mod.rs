@@ -24,6 +24,7 @@ use tasuki_relay::admin::client;
 use crate::error_file::{self, Section};
 use crate::file;
 use crate::places::{self, Board, Topic};
+use crate::provision::RIVALS;
 use crate::slot::mounted;
 use crate::sys::{self, System, seconds};
 
@@ -244,6 +245,10 @@ fn room_for(system: &System, manifest: &Manifest) -> Option<File> {
 
 /// Puts the system into the other slot and on probation.
 fn take(system: &System, manifest: &Manifest, pieces: &mut impl Read) -> Result<(), Trouble> {
+    // Labels find the partitions: nothing may be written to somebody else's.
+    if let Some(disks) = system.rivals("CONFIG") {
+        return Err(Trouble::Slot(anyhow::anyhow!("{disks} {RIVALS}")));
+    }
     let other = {
         let mut slots = mounted::slots(system).map_err(Trouble::Slot)?;
         slots.withdraw().map_err(|it| Trouble::Slot(it.into()))?;
