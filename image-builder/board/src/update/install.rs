@@ -193,3 +193,163 @@ fn read_back(
     sum.copy_from_slice(hash.finish().as_ref());
     Ok(Sha256(sum))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use protocol::file::update::{Order, Piece};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Event {
+        Write(Place, u64),
+        Flush(Place),
+    }
+
+    /// A card that writes down what it is told.
+    #[derive(Default)]
+    struct Card {
+        parts: BTreeMap<Place, Vec<u8>>,
+        events: Vec<Event>,
+        /// A byte that it does not give back as it was written.
+        rotten: Option<(Place, usize)>,
+    }
+
+    impl Partitions for Card {
+        fn write(&mut self, place: Place, offset: u64, bytes: &[u8]) -> io::Result<()> {
+            self.events.push(Event::Write(place, offset));
+            let part = self.parts.entry(place).or_default();
+            let at = usize::try_from(offset).expect("small");
+            part.resize(part.len().max(at + bytes.len()), 0xee);
+            part[at..at + bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn flush(&mut self, place: Place) -> io::Result<()> {
+            self.events.push(Event::Flush(place));
+            Ok(())
+        }
+
+        fn read(&mut self, place: Place, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+            let at = usize::try_from(offset).expect("small");
+            bytes.copy_from_slice(&self.parts[&place][at..at + bytes.len()]);
+            if let Some((_, byte)) = self.rotten.filter(|(rotten, _)| *rotten == place)
+                && let Some(byte) = byte.checked_sub(at).and_then(|at| bytes.get_mut(at))
+            {
+                *byte ^= 1;
+            }
+            Ok(())
+        }
+    }
+
+    /// A part of so many bytes, and what is stored of it.
+    fn part(length: usize, filling: u8, stored: &mut Vec<u8>) -> Part {
+        let bytes = vec![filling; length];
+        let pieces = bytes.chunks(PIECE).map(|piece| {
+            let packed = zstd::bulk::compress(piece, 1).expect("packs");
+            stored.extend(&packed);
+            Piece {
+                stored: u32::try_from(packed.len()).expect("small"),
+                sha256: Sha256::of(&packed),
+            }
+        });
+        Part {
+            length: u64::try_from(length).expect("small"),
+            pieces: pieces.collect(),
+            sha256: Sha256::of(&bytes),
+        }
+    }
+
+    fn system() -> (Manifest, Vec<u8>) {
+        let mut stored = Vec::new();
+        let manifest = Manifest {
+            board: "virt".into(),
+            version: semver::Version::new(0, 2, 0),
+            root_hash: Sha256([0; 32]),
+            order: Order::default(),
+            root: part(PIECE + 512, 1, &mut stored),
+            verity: part(1_024, 2, &mut stored),
+            boot: part(PIECE + 1_024, 3, &mut stored),
+        };
+        (manifest, stored)
+    }
+
+    #[test]
+    fn the_slot_is_emptied_before_anything_else_and_made_bootable_after_all_the_rest() {
+        let (manifest, stored) = system();
+        let mut card = Card::default();
+
+        install(&manifest, &mut stored.as_slice(), &mut card).expect("takes it");
+
+        let events = &card.events;
+        // Each write is on the card before the next one is made.
+        for pair in events.chunks(2) {
+            let [Event::Write(written, _), Event::Flush(flushed)] = pair else {
+                unreachable!("a write and its flush: {pair:?}");
+            };
+            assert_eq!(written, flushed);
+        }
+        let first_sector = Event::Write(Place::Boot, 0);
+        assert_eq!(events.first(), Some(&first_sector));
+        assert_eq!(events.iter().nth_back(1), Some(&first_sector));
+        assert_eq!(card.parts[&Place::Boot], vec![3; PIECE + 1_024]);
+    }
+
+    #[test]
+    fn a_card_that_gives_something_else_back_is_named_and_its_slot_stays_empty() {
+        let (manifest, stored) = system();
+        for rotten in [
+            (Place::Root, 0),
+            (Place::Root, PIECE + 511),
+            (Place::Verity, 1_023),
+            (Place::Boot, SECTOR),
+            (Place::Boot, PIECE + 1_023),
+        ] {
+            let mut card = Card {
+                rotten: Some(rotten),
+                ..Card::default()
+            };
+            let failed = install(&manifest, &mut stored.as_slice(), &mut card);
+            assert!(
+                matches!(failed, Err(InstallError::ReadBack(place)) if place == rotten.0),
+                "{rotten:?}: {failed:?}"
+            );
+            assert_eq!(
+                card.parts[&Place::Boot][..SECTOR],
+                [0; SECTOR],
+                "{rotten:?}"
+            );
+        }
+        let mut card = Card {
+            rotten: Some((Place::Boot, 0)),
+            ..Card::default()
+        };
+        let failed = install(&manifest, &mut stored.as_slice(), &mut card);
+        assert!(
+            matches!(failed, Err(InstallError::ReadBack(Place::Boot))),
+            "the first sector is looked at, too: {failed:?}"
+        );
+    }
+
+    #[test]
+    fn a_piece_that_unpacks_to_another_length_is_refused() {
+        let (mut manifest, stored) = system();
+        // Shorter than the manifest says; a longer one does not fit into its memory.
+        for length in [1_536, 512] {
+            manifest.verity.length = length;
+            let failed = check(&manifest, &mut stored.as_slice(), &mut io::sink());
+            assert!(
+                matches!(
+                    failed,
+                    Err(InstallError::Piece {
+                        place: Place::Verity,
+                        number: 0
+                    })
+                ),
+                "{length}: {failed:?}"
+            );
+        }
+    }
+}

@@ -235,12 +235,17 @@ fn room_for(system: &System, manifest: &Manifest) -> Option<File> {
     }
     let folder = system.at(places::KEPT);
     fs::create_dir_all(&folder).ok()?;
-    let pieces = manifest.parts().into_iter().flat_map(|(_, it)| &it.pieces);
-    let needed: u64 = pieces.map(|piece| u64::from(piece.stored)).sum();
     let room = sys::room(&folder).ok()?;
-    (needed.saturating_add(ROOM_LEFT) <= room)
+    fits(manifest, room)
         .then(|| sys::nameless_file(&folder).ok())
         .flatten()
+}
+
+/// Whether the pieces fit into so many bytes, and leave the others theirs.
+fn fits(manifest: &Manifest, room: u64) -> bool {
+    let pieces = manifest.parts().into_iter().flat_map(|(_, it)| &it.pieces);
+    let needed: u64 = pieces.map(|piece| u64::from(piece.stored)).sum();
+    needed.saturating_add(ROOM_LEFT) <= room
 }
 
 /// Puts the system into the other slot and on probation.
@@ -368,5 +373,38 @@ fn lock(system: &System) -> Result<Option<File>> {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error).context("cannot lock"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::file::update::{Order, Part, Piece};
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_on_its_way_leaves_room_for_claims() {
+        let part = |stored: &[u32]| Part {
+            length: 512,
+            sha256: Sha256([0; 32]),
+            pieces: stored
+                .iter()
+                .map(|stored| Piece {
+                    stored: *stored,
+                    sha256: Sha256([0; 32]),
+                })
+                .collect(),
+        };
+        let manifest = Manifest {
+            board: "virt".into(),
+            version: semver::Version::new(0, 2, 0),
+            root_hash: Sha256([0; 32]),
+            order: Order::default(),
+            root: part(&[1_000, 200]),
+            verity: part(&[30]),
+            boot: part(&[4]),
+        };
+        assert!(fits(&manifest, ROOM_LEFT + 1_234));
+        assert!(!fits(&manifest, ROOM_LEFT + 1_233));
     }
 }

@@ -158,6 +158,10 @@ fn a_system_that_failed_is_named_with_its_reason_until_a_new_order_comes() {
     rig.card("new.update", image.bundle());
     assert_eq!(rig.look_at_card().0, Outcome::Restart);
     assert_eq!(rig.state().tries_left, Some(TRIES));
+    assert!(
+        !rig.at(places::FAILURE).exists(),
+        "the next failure has a reason of its own"
+    );
 }
 
 #[test]
