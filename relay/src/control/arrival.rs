@@ -4,16 +4,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use protocol::outer::Frame;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::version::{Outdated, VERSIONS, Versions};
-use rustls::server::Acceptor;
 use rustls::{CertificateError, ContentType, Error as TlsError, PeerIncompatible};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::LazyConfigAcceptor;
 use tracing::debug;
 
 use super::admission::Attempt;
@@ -22,8 +21,12 @@ use super::counters::HandshakeFailure;
 use super::shared::{Shared, Unproven};
 use super::stream::Stream;
 use super::{leg, link, refusal};
-use crate::tls::record::{RecordError, RecordExact};
-use crate::tls::{Purpose, host_key::host_key};
+use crate::tls::record::RecordError;
+use crate::tls::sealed::Sealed;
+use crate::tls::{Purpose, handshake, host_key::host_key};
+
+/// What a connection turned out to be, ready to be served to its end.
+type Service = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves one connection to its end.
 pub(super) async fn serve(
@@ -32,26 +35,40 @@ pub(super) async fn serve(
     unproven: Unproven,
     shared: Arc<Shared>,
 ) {
-    // In boxes, so that a link that lives for weeks does not keep the room that its handshake took.
+    // In boxes, so that a link that lives for weeks does not keep the room that its beginning took.
     if let Some((purpose, connection)) = Box::pin(shake_hands(socket, peer, &shared)).await {
         attend(purpose, connection, unproven, shared).await;
     }
 }
 
 /// Serves a connection from its first frame to its end.
-pub(super) async fn attend(
+pub(super) fn attend(
+    purpose: Purpose,
+    connection: Connection,
+    unproven: Unproven,
+    shared: Arc<Shared>,
+) -> impl Future<Output = ()> + Send {
+    let first = Box::pin(first_frame(purpose, connection, unproven, shared));
+    async move {
+        if let Some(service) = first.await {
+            service.await;
+        }
+    }
+}
+
+async fn first_frame(
     purpose: Purpose,
     mut connection: Connection,
     unproven: Unproven,
     shared: Arc<Shared>,
-) {
+) -> Option<Service> {
     let peer = connection.peer;
     let first = timeout(shared.settings.timing.first_frame, connection.receive()).await;
     let frame = match first {
         Ok(Ok(frame)) => frame,
         Ok(Err(ReceiveError::Closed | ReceiveError::Broken(_))) => {
             fail(&shared, peer, HandshakeFailure::Closed);
-            return;
+            return None;
         }
         Ok(Err(error @ (ReceiveError::Frame(_) | ReceiveError::Record(_)))) => {
             debug!(%peer, %error, "First frame is none");
@@ -61,22 +78,29 @@ pub(super) async fn attend(
                 refusal::plain(RefusalCode::BadFrame),
             );
             refuse(connection, refusal, &shared).await;
-            return;
+            return None;
         }
         Err(_) => {
             fail(&shared, peer, HandshakeFailure::Deadline);
-            return;
+            return None;
         }
     };
     match (purpose, frame) {
-        (Purpose::Link, Frame::Register(register)) => {
-            Box::pin(link::serve(connection, register, unproven, shared)).await;
-        }
-        (Purpose::Leg, Frame::Connect(request)) => {
-            Box::pin(leg::connect(connection, request, unproven, shared)).await;
-        }
+        (Purpose::Link, Frame::Register(register)) => Some(Box::pin(link::serve(
+            connection,
+            Box::new(register),
+            unproven,
+            shared,
+        ))),
+        (Purpose::Leg, Frame::Connect(request)) => Some(Box::pin(leg::connect(
+            connection, request, unproven, shared,
+        ))),
         (Purpose::Leg, Frame::Join(request)) => {
-            Box::pin(leg::join(connection, request, shared)).await;
+            Some(Box::pin(async move {
+                leg::join(connection, request, shared).await;
+                // It counts until it is joined, or has read that it is not.
+                drop(unproven);
+            }))
         }
         (purpose, frame) => {
             debug!(%peer, ?purpose, frame = frame.name(), "First frame is the wrong one");
@@ -86,6 +110,7 @@ pub(super) async fn attend(
                 refusal::plain(RefusalCode::BadFrame),
             );
             refuse(connection, refusal, &shared).await;
+            None
         }
     }
 }
@@ -142,22 +167,20 @@ async fn accept_tls(
         debug!(%peer, %error, "TLS failed");
         failure(&error)
     };
-    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), RecordExact::new(socket));
-    let start = acceptor.await.map_err(failure)?;
-    let purpose = Purpose::of(&start.client_hello());
-    // Without a purpose any of the configurations will do, to send the alert that says so.
-    let config = shared.tls.config(purpose.unwrap_or(Purpose::Leg));
-    let stream = start.into_stream(config).await.map_err(failure)?;
+    let mut purpose = None;
+    let accepted = handshake::accept(socket, |hello| {
+        purpose = Purpose::of(hello);
+        // Without a purpose any of the configurations will do, to send the alert that says so.
+        shared.tls.config(purpose.unwrap_or(Purpose::Leg))
+    });
+    let (tls, records) = accepted.await.map_err(failure)?;
     let purpose = purpose.ok_or(HandshakeFailure::WrongPurpose)?;
-    let certificate = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(<[_]>::first);
+    let certificate = tls.peer_certificates().and_then(<[_]>::first);
     let host_key = certificate.and_then(host_key);
+    let sealed = Sealed::new(*tls, records).map_err(|error| failure(error.into()))?;
     Ok((
         purpose,
-        Connection::new(Stream::Tls(stream), peer, host_key),
+        Connection::new(Stream::Tls(sealed), peer, host_key),
     ))
 }
 

@@ -40,8 +40,7 @@ pub(super) enum ReceiveError {
 }
 
 impl Connection {
-    pub(super) fn new(mut stream: Stream, peer: SocketAddr, host_key: Option<HostKey>) -> Self {
-        stream.expect_frames();
+    pub(super) fn new(stream: Stream, peer: SocketAddr, host_key: Option<HostKey>) -> Self {
         Self {
             stream,
             peer,
@@ -54,10 +53,24 @@ impl Connection {
         poll_fn(|context| self.poll_receive(context)).await
     }
 
+    /// Takes a frame, as one record, to be sent by the next [`Self::flush`].
+    ///
+    /// Frames are large and rarely sent: nobody should keep one while it waits for a slow peer.
+    pub(super) fn queue(&mut self, frame: &Frame) -> io::Result<()> {
+        let bytes = frame.encode().map_err(io::Error::other)?;
+        self.stream.queue(&bytes)
+    }
+
+    /// Sends what is queued, and waits until the kernel has it.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        let flushed = poll_fn(|context| self.stream.poll_flush(context));
+        timeout(limits::WRITE_DEADLINE, flushed).await?
+    }
+
     /// Sends one frame as one record, and waits until the kernel has it.
     pub(super) async fn send(&mut self, frame: &Frame) -> io::Result<()> {
-        let bytes = frame.encode().map_err(io::Error::other)?;
-        timeout(limits::WRITE_DEADLINE, self.stream.write(&bytes)).await?
+        self.queue(frame)?;
+        self.flush().await
     }
 
     /// Says no and closes, in a way that the peer gets to read it: what it has sent beyond its
@@ -96,16 +109,12 @@ impl Connection {
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, ReceiveError>> {
-        let (frame, taken) = match ready!(self.stream.poll_fill_buf(context)) {
-            Ok([]) => (Err(ReceiveError::Closed), 0),
-            Ok(bytes) => (
-                Frame::decode(bytes).map_err(ReceiveError::Frame),
-                bytes.len(),
-            ),
-            Err(error) => (Err(ReceiveError::of_read(error)), 0),
-        };
-        self.stream.consume(taken);
-        Poll::Ready(frame)
+        let next = ready!(self.stream.poll_next(context));
+        Poll::Ready(match next.map_err(ReceiveError::of_read) {
+            Ok(None) => Err(ReceiveError::Closed),
+            Ok(Some(content)) => Frame::decode(&content).map_err(ReceiveError::Frame),
+            Err(error) => Err(error),
+        })
     }
 }
 

@@ -26,49 +26,66 @@ use super::shared::{Drain, Shared, Unproven, stopped};
 use crate::limits;
 use crate::registrar::SignedList;
 
-/// Serves a link.
-pub(super) async fn serve(
+/// Serves a link. The room that its registration takes is given back before it idles.
+pub(super) fn serve(
     connection: Connection,
-    request: Register,
+    request: Box<Register>,
     unproven: Unproven,
     shared: Arc<Shared>,
-) {
+) -> impl Future<Output = ()> + Send {
+    let entered = Box::pin(enter(connection, request, unproven, shared));
+    async move {
+        if let Some((link, welcomed)) = entered.await {
+            link.serve(welcomed).await;
+        }
+    }
+}
+
+/// Lets the host in, and says whether it has been told; `None` when it was refused.
+async fn enter(
+    connection: Connection,
+    request: Box<Register>,
+    unproven: Unproven,
+    shared: Arc<Shared>,
+) -> Option<(Box<Link>, io::Result<()>)> {
     let mut unproven = Some(unproven);
-    let registered = Box::pin(register(&connection, &request, &mut unproven, &shared)).await;
+    let registered = register(&connection, &request, &mut unproven, &shared).await;
     let registration = match registered {
         Ok(registration) => registration,
-        Err(refusal) => return refuse(connection, refusal, &shared).await,
+        Err(refusal) => {
+            refuse(connection, refusal, &shared).await;
+            return None;
+        }
     };
+    let Registration {
+        version,
+        claim,
+        orders,
+    } = registration;
     let present = Present {
-        number: registration.orders.number,
-        host_key: registration.claim.claim.host_key,
+        number: orders.number,
+        host_key: claim.claim.host_key,
         shared: Arc::clone(&shared),
     };
     // A proven host leaves the count of its address.
     if unproven.is_some_and(|unproven| !unproven.prove()) {
         drop(present);
-        return refuse(connection, refusal::soon(RefusalCode::BoardFull), &shared).await;
+        refuse(connection, refusal::soon(RefusalCode::BoardFull), &shared).await;
+        return None;
     }
     shared.counters.count_registered();
-    let id = registration.claim.claim.computer_id.clone();
+    let id = claim.claim.computer_id.clone();
     let peer = connection.peer;
     info!(computer_id = %id, %peer, software = %request.software, "Host linked");
-    let began = Instant::now();
-    let known_serial = request.board_list_serial;
-    drop(request);
-
-    let mut link = Link::new(connection, present.host_key, &shared);
-    let end = match link.welcome(&registration, known_serial).await {
-        Ok(()) => link.run(registration.orders).await,
-        Err(error) => End::Broken(error),
+    let mut link = Box::new(Link::new(connection, id, orders, present, &shared));
+    let registered = Registered {
+        version,
+        claim,
+        ping_interval_s: u16::try_from(link.ping_interval.as_secs()).unwrap_or(u16::MAX),
     };
-
-    drop(present);
-    let lasted_s = began.elapsed().as_secs();
-    let reason = end.reason();
-    shared.counters.count_link_ended(reason);
-    info!(computer_id = %id, %peer, lasted_s, reason = reason.label(), "Link ended");
-    link.part(end, &id).await;
+    let known_serial = request.board_list_serial;
+    let welcomed = link.welcome(registered, known_serial).await;
+    Some((link, welcomed))
 }
 
 /// The host's place in the presence table; dropping it gives the place up.
@@ -86,7 +103,10 @@ impl Drop for Present {
 
 struct Link {
     connection: Connection,
-    host_key: HostKey,
+    id: ComputerId,
+    orders: Orders,
+    present: Present,
+    began: Instant,
     shared: Arc<Shared>,
     board_list: watch::Receiver<Arc<SignedList>>,
     drain: watch::Receiver<Option<Drain>>,
@@ -118,12 +138,21 @@ enum End {
 }
 
 impl Link {
-    fn new(connection: Connection, host_key: HostKey, shared: &Arc<Shared>) -> Self {
+    fn new(
+        connection: Connection,
+        id: ComputerId,
+        orders: Orders,
+        present: Present,
+        shared: &Arc<Shared>,
+    ) -> Self {
         let now = Instant::now();
         let ping_interval = *shared.ping_interval.borrow();
         Self {
             connection,
-            host_key,
+            id,
+            orders,
+            present,
+            began: now,
             board_list: shared.board_list.subscribe(),
             drain: shared.drain.subscribe(),
             bars: shared.bars.subscribe(),
@@ -138,19 +167,21 @@ impl Link {
         }
     }
 
-    async fn welcome(&mut self, registration: &Registration, known_serial: u64) -> io::Result<()> {
-        let interval = self.ping_interval.as_secs();
-        let registered = Registered {
-            version: registration.version,
-            claim: registration.claim.clone(),
-            ping_interval_s: u16::try_from(interval).unwrap_or(u16::MAX),
-        };
+    async fn welcome(&mut self, registered: Registered, known_serial: u64) -> io::Result<()> {
         self.connection.send(&registered.into()).await?;
         self.send_board_list(known_serial).await
     }
 
-    /// Works until the link is over.
-    async fn run(&mut self, mut orders: Orders) -> End {
+    async fn serve(mut self: Box<Self>, welcomed: io::Result<()>) {
+        let end = match welcomed {
+            Ok(()) => self.run().await,
+            Err(error) => End::Broken(error),
+        };
+        Box::pin(self.leave(end)).await;
+    }
+
+    /// Works until the link is over. What a step has to say is queued, and sent before the next.
+    async fn run(&mut self) -> End {
         // What changed between the registration and here is looked at as well.
         self.drain.mark_changed();
         self.bars.mark_changed();
@@ -160,25 +191,28 @@ impl Link {
             let step = tokio::select! {
                 biased;
                 () = stopped(&mut self.stop) => Err(End::Stopping),
-                reason = &mut orders.ended => {
+                reason = &mut self.orders.ended => {
                     Err(End::Told(reason.unwrap_or(RefusalCode::LinkReplaced)))
                 }
-                frame = self.connection.receive() => self.handle_frame(frame).await,
-                () = sleep_until(self.silent_at) => self.ask_once_more().await,
-                Some(order) = orders.orders.recv() => self.handle_order(order).await,
+                frame = self.connection.receive() => self.handle_frame(frame),
+                () = sleep_until(self.silent_at) => self.ask_once_more(),
+                Some(order) = self.orders.orders.recv() => self.handle_order(order),
                 Ok(()) = self.board_list.changed() => {
                     self.send_board_list(0).await.map_err(End::Broken)
                 }
-                Ok(()) = self.drain.changed() => self.send_move().await.map_err(End::Broken),
+                Ok(()) = self.drain.changed() => self.tell_to_move(),
                 Ok(()) = self.bars.changed() => self.check_bars(),
             };
             if let Err(end) = step {
                 return end;
             }
+            if let Err(error) = self.connection.flush().await {
+                return End::Broken(error);
+            }
         }
     }
 
-    async fn handle_frame(&mut self, frame: Result<Frame, ReceiveError>) -> Result<(), End> {
+    fn handle_frame(&mut self, frame: Result<Frame, ReceiveError>) -> Result<(), End> {
         let frame = frame.map_err(End::of_receive)?;
         let now = Instant::now();
         self.silent_at = now + silence(self.ping_interval);
@@ -188,10 +222,7 @@ impl Link {
             return Err(End::Flood);
         }
         match frame {
-            Frame::Ping(Ping { number }) => {
-                let pong = Pong { number }.into();
-                self.connection.send(&pong).await.map_err(End::Broken)
-            }
+            Frame::Ping(Ping { number }) => self.say(Pong { number }),
             Frame::Pong(Pong { number }) => {
                 self.handle_pong(number);
                 Ok(())
@@ -215,7 +246,7 @@ impl Link {
 
     /// A board that stood still has not read what its hosts said meanwhile, and must not take that
     /// for silence: a host that lives answers this, if nothing else of it is here yet.
-    async fn ask_once_more(&mut self) -> Result<(), End> {
+    fn ask_once_more(&mut self) -> Result<(), End> {
         if self.asked {
             return Err(End::Silent);
         }
@@ -224,8 +255,7 @@ impl Link {
         self.pace.expect_answer();
         let number = self.next_ping;
         self.next_ping = number.wrapping_add(1);
-        let ping = Ping { number }.into();
-        self.connection.send(&ping).await.map_err(End::Broken)
+        self.say(Ping { number })
     }
 
     fn handle_pong(&mut self, number: u32) {
@@ -238,14 +268,18 @@ impl Link {
 
     fn handle_decline(&mut self, decline: Decline) {
         let Decline { ticket, refusal } = decline;
-        let Some(answer) = self.shared.invites().decline(&ticket, &self.host_key) else {
+        let Some(answer) = self
+            .shared
+            .invites()
+            .decline(&ticket, &self.present.host_key)
+        else {
             return;
         };
         // A client that has just left needs no answer.
         let _ = answer.send(Reply::Declined(Box::new(refusal)));
     }
 
-    async fn handle_order(&mut self, order: Order) -> Result<(), End> {
+    fn handle_order(&mut self, order: Order) -> Result<(), End> {
         let frame = match order {
             // A caller that has hung up would only cost the others behind it time.
             Order::Invite(invite) if !self.shared.invites().is_waiting(&invite.ticket) => {
@@ -266,7 +300,11 @@ impl Link {
             }
         };
         self.pace.expect_answer();
-        self.connection.send(&frame).await.map_err(End::Broken)
+        self.say(frame)
+    }
+
+    fn say(&mut self, frame: impl Into<Frame>) -> Result<(), End> {
+        self.connection.queue(&frame.into()).map_err(End::Broken)
     }
 
     async fn send_board_list(&mut self, known_serial: u64) -> io::Result<()> {
@@ -274,22 +312,17 @@ impl Link {
         Box::pin(board_list::send(&mut self.connection, &list, known_serial)).await
     }
 
-    async fn send_move(&mut self) -> io::Result<()> {
+    fn tell_to_move(&mut self) -> Result<(), End> {
         let Some(drain) = *self.drain.borrow_and_update() else {
             return Ok(());
         };
         let rest = drain.rest(Instant::now()).as_secs();
         // Naming no board means any other: a lone board knows of none.
         let deadline_s = u32::try_from(rest).unwrap_or(u32::MAX);
-        self.connection
-            .send(
-                &Move {
-                    boards: Vec::new(),
-                    deadline_s,
-                }
-                .into(),
-            )
-            .await
+        self.say(Move {
+            boards: Vec::new(),
+            deadline_s,
+        })
     }
 
     fn check_bars(&mut self) -> Result<(), End> {
@@ -300,10 +333,24 @@ impl Link {
         }
     }
 
-    /// Ends the connection, with a word to the host where it can still hear one.
-    async fn part(self, end: End, id: &ComputerId) {
+    /// Gives the host's place up, then ends the connection, with a word to the host where it can
+    /// still hear one.
+    async fn leave(self: Box<Self>, end: End) {
+        let Self {
+            connection,
+            id,
+            present,
+            began,
+            shared,
+            ..
+        } = *self;
+        drop(present);
+        let (lasted_s, peer) = (began.elapsed().as_secs(), connection.peer);
+        let reason = end.reason();
+        shared.counters.count_link_ended(reason);
+        info!(computer_id = %id, %peer, lasted_s, reason = reason.label(), "Link ended");
         let refusal = match end {
-            End::Closed | End::Silent => return self.connection.close().await,
+            End::Closed | End::Silent => return connection.close().await,
             End::Broken(error) => {
                 debug!(computer_id = %id, %error, "Link broke");
                 return;
@@ -314,7 +361,7 @@ impl Link {
             End::Barred(refusal) => refusal,
             End::Stopping => refusal::soon(RefusalCode::Draining),
         };
-        refuse(self.connection, refusal, &self.shared).await;
+        refuse(connection, refusal, &shared).await;
     }
 }
 

@@ -5,68 +5,55 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncBufRead, AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 #[cfg(test)]
 use super::simulation::Virtual;
 use crate::limits;
-use crate::tls::record::RecordExact;
+use crate::tls::sealed::{Content, Sealed};
 
 /// A connection whose handshake is done.
 #[derive(Debug)]
-#[cfg_attr(
-    test,
-    expect(clippy::large_enum_variant, reason = "the small one is for tests only")
-)]
 pub(super) enum Stream {
-    Tls(TlsStream<RecordExact<TcpStream>>),
+    Tls(Sealed<TcpStream>),
     #[cfg(test)]
     Virtual(Virtual),
 }
 
 impl Stream {
-    /// From here on each record carries one frame.
-    pub(super) fn expect_frames(&mut self) {
+    /// What one record carried, and no byte behind it; `None` when the peer has closed.
+    pub(super) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Content>>> {
         match self {
-            Self::Tls(stream) => stream.get_mut().0.expect_frames(),
+            Self::Tls(stream) => stream.poll_next(context),
             #[cfg(test)]
-            Self::Virtual(stream) => stream.expect_frames(),
+            Self::Virtual(stream) => stream.poll_next(context),
         }
     }
 
-    /// What one record carried; empty when the peer has closed. Takes one record and no more:
-    /// `poll_read` would go on to the next one for as long as there is room, and swallow the first
-    /// bytes of the tunnel.
-    pub(super) fn poll_fill_buf(&mut self, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+    /// Takes one record to be sent by the next flush.
+    pub(super) fn queue(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Tls(stream) => Pin::new(stream).poll_fill_buf(context),
+            Self::Tls(stream) => Ok(stream.queue(bytes)?),
             #[cfg(test)]
-            Self::Virtual(stream) => Pin::new(stream).poll_fill_buf(context),
-        }
-    }
-
-    pub(super) fn consume(&mut self, bytes: usize) {
-        match self {
-            Self::Tls(stream) => Pin::new(stream).consume(bytes),
-            #[cfg(test)]
-            Self::Virtual(stream) => Pin::new(stream).consume(bytes),
-        }
-    }
-
-    /// Sends one record, and waits until the kernel has it.
-    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Tls(stream) => {
-                stream.write_all(bytes).await?;
-                stream.flush().await
+            Self::Virtual(stream) => {
+                stream.queue(bytes);
+                Ok(())
             }
+        }
+    }
+
+    /// Sends what is queued, and is done when the kernel has it.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(stream) => stream.poll_flush(context),
             #[cfg(test)]
-            Self::Virtual(stream) => stream.write_record(bytes).await,
+            Self::Virtual(stream) => stream.poll_flush(context),
         }
     }
 
@@ -82,7 +69,7 @@ impl Stream {
     /// Reads until the peer closes, a bounded number of bytes at most.
     pub(super) async fn discard(self) -> io::Result<()> {
         match self {
-            Self::Tls(stream) => discard(stream.into_inner().0.abandon()).await,
+            Self::Tls(stream) => discard(stream.abandon()).await,
             #[cfg(test)]
             Self::Virtual(stream) => stream.discard().await,
         }
@@ -91,20 +78,16 @@ impl Stream {
     /// Waits until the peer has hung up; takes no byte off the socket.
     pub(super) async fn hung_up(&self) {
         match self {
-            Self::Tls(stream) => hung_up(stream.get_ref().0.get_ref()).await,
+            Self::Tls(stream) => hung_up(stream.get_ref()).await,
             #[cfg(test)]
             Self::Virtual(stream) => stream.hung_up().await,
         }
     }
 
-    /// The socket; `None` if something of TLS is still under way.
+    /// The socket; `None` if a record is still under way.
     pub(super) fn into_fd(self) -> Option<OwnedFd> {
         match self {
-            Self::Tls(stream) => {
-                let (records, tls) = stream.into_inner();
-                let socket = records.into_inner().filter(|_| !tls.wants_write())?;
-                socket.into_std().ok().map(OwnedFd::from)
-            }
+            Self::Tls(stream) => stream.into_inner()?.into_std().ok().map(OwnedFd::from),
             #[cfg(test)]
             Self::Virtual(stream) => stream.into_fd(),
         }
@@ -147,6 +130,7 @@ mod tests {
     use std::pin::pin;
     use std::time::Duration;
 
+    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 

@@ -3,13 +3,15 @@
 //! Owns the two server configurations (links and legs), the board's certificate while it is
 //! renewed, and the rule that a record is taken off the socket whole and nothing behind it.
 //! Must never see a byte of a tunnel.
-//! Read next: [`record`] for the reading, [`host_key`] for how a host proves who it is.
+//! Read next: [`record`] for the reading, [`handshake`], [`sealed`] for what follows the handshake, [`host_key`] for how a host proves who it is.
 
+pub mod handshake;
 pub mod host_key;
 mod provider;
 pub mod record;
 #[cfg(test)]
 mod record_check;
+pub mod sealed;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -87,6 +89,8 @@ impl OuterTls {
         for config in [&mut link, &mut leg] {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.ignore_client_order = provider::prefers_chacha();
+            // For `sealed`, which goes on without rustls.
+            config.enable_secret_extraction = true;
         }
         Ok(Self {
             link: Arc::new(link),

@@ -2,7 +2,7 @@
 //!
 //! What lies behind the record stays in the kernel: after `Connect`, those bytes belong to the
 //! tunnel, and the data plane will splice them without anybody here having seen them.
-//! Works because rustls asks for bytes only while it needs some to go on.
+//! [`super::handshake`] and [`super::sealed`] ask for one record after the other.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::limits;
 
 /// Content type, legacy version and length (RFC 8446, 5.1).
-const HEADER: usize = 5;
+pub(super) const HEADER: usize = 5;
 
 /// Content types from change_cipher_spec to application_data, and the upper half of a version that
 /// every TLS shares. Other protocols differ here, and would be taken for records of any length.

@@ -13,11 +13,12 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use protocol::outer::Frame;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::sleep;
 
 use crate::seeds::Random;
 use crate::tls::record::RecordExact;
+use crate::tls::sealed::Content;
 
 /// What the kernels of both ends may keep of one direction.
 const ROOMS: [usize; 3] = [64, 512, 2_048];
@@ -53,6 +54,7 @@ struct Shared(Arc<Mutex<Line>>);
 pub(in crate::control) struct Virtual {
     records: RecordExact<Socket>,
     record: Vec<u8>,
+    unsent: Vec<u8>,
 }
 
 /// The board's socket below its records.
@@ -83,9 +85,12 @@ pub(super) fn connection(mut random: Random) -> (Virtual, Peer) {
         line: line.clone(),
         handed: false,
     };
+    let mut records = RecordExact::new(socket);
+    records.expect_frames();
     let board = Virtual {
-        records: RecordExact::new(socket),
+        records,
         record: Vec::new(),
+        unsent: Vec::new(),
     };
     let peer = Peer {
         line,
@@ -155,12 +160,43 @@ impl Lane {
 }
 
 impl Virtual {
-    pub(in crate::control) fn expect_frames(&mut self) {
-        self.records.expect_frames();
+    /// Gives out one record's content at a time.
+    pub(in crate::control) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Content>>> {
+        let whole = |this: &Self| !this.record.is_empty() && this.records.is_between_records();
+        while !whole(self) {
+            let mut bytes = [0; 512];
+            let mut part = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.records).poll_read(context, &mut part))?;
+            if part.filled().is_empty() {
+                return Poll::Ready(if self.record.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                });
+            }
+            self.record.extend_from_slice(part.filled());
+        }
+        let record = std::mem::take(&mut self.record);
+        let content = record.get(HEADER.len() + 2..).unwrap_or_default();
+        Poll::Ready(Ok(Some(Content::from_slice(content).expect("fits"))))
     }
 
-    pub(in crate::control) async fn write_record(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.records.write_all(&record(bytes)).await
+    pub(in crate::control) fn queue(&mut self, bytes: &[u8]) {
+        self.unsent.extend(record(bytes));
+    }
+
+    pub(in crate::control) fn poll_flush(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let written = Pin::new(&mut self.records).poll_write(context, &self.unsent);
+            self.unsent.drain(..ready!(written)?);
+        }
+        Poll::Ready(Ok(()))
     }
 
     pub(in crate::control) async fn shutdown(&mut self) -> io::Result<()> {
@@ -194,43 +230,6 @@ impl Virtual {
         socket.handed = true;
         socket.line.lock().handed = Some(theirs);
         Some(ours.into())
-    }
-}
-
-/// Gives out one record's content at a time, as tokio-rustls does.
-impl AsyncBufRead for Virtual {
-    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        let whole = |this: &Self| !this.record.is_empty() && this.records.is_between_records();
-        while !whole(this) {
-            let mut bytes = [0; 512];
-            let mut part = ReadBuf::new(&mut bytes);
-            ready!(Pin::new(&mut this.records).poll_read(context, &mut part))?;
-            if part.filled().is_empty() {
-                return Poll::Ready(if this.record.is_empty() {
-                    Ok(&[])
-                } else {
-                    Err(io::ErrorKind::UnexpectedEof.into())
-                });
-            }
-            this.record.extend_from_slice(part.filled());
-        }
-        Poll::Ready(Ok(this.record.get(HEADER.len() + 2..).unwrap_or_default()))
-    }
-
-    /// A record is taken whole, so that an empty one ends nothing.
-    fn consume(self: Pin<&mut Self>, _: usize) {
-        self.get_mut().record.clear();
-    }
-}
-
-impl AsyncRead for Virtual {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(io::Error::other("records are read one by one")))
     }
 }
 
