@@ -141,10 +141,6 @@ fn look_for_update(system: &System, command: &UpdateCommand) -> Result<()> {
     if outcome == Outcome::Nothing {
         return Ok(());
     }
-    if matches!(command, UpdateCommand::Pull) {
-        tell("update: the new system starts when nobody is on this board, or in a day");
-        update::wait_for_quiet(system);
-    }
     tell("update: restarting into the new system");
     Ok(update::ask_for_restart(system)?)
 }

@@ -40,8 +40,9 @@ const LOCK: &str = "/run/tasuki/update.lock";
 /// Bytes of the data partition that a bundle on its way leaves to others; a store of 10,000 claims
 /// has 4 MiB.
 const ROOM_LEFT: u64 = 32 << 20;
-/// How long users are waited for before the restart into a pulled update.
-pub const QUIET_MAX: Duration = Duration::from_secs(86_400);
+/// How long users are waited for before a pulled update is written and started.
+const QUIET_MAX: Duration = Duration::from_secs(86_400);
+const QUIET: &str = "update: it goes on when nobody is on this board, or in a day";
 /// Between two looks for sessions.
 const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -102,7 +103,8 @@ pub fn from_card(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -
     Ok(outcome)
 }
 
-/// Takes the update that lies at the node file's address, if it is for this board.
+/// Takes the update that lies at the node file's address, if it is for this board, and waits until
+/// nobody is on it: what it returns is to be done at once.
 ///
 /// # Errors
 /// The image or `/run` is broken.
@@ -134,10 +136,18 @@ pub fn pull(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Res
                         // The server has said all.
                         drop(pieces);
                         kept.rewind().map_err(InstallError::Source)?;
+                        // What is read back from the card now is started moments later.
+                        tell(QUIET);
+                        wait_for_quiet(system);
                         take(system, &opened.manifest, &mut kept)?;
+                        return Ok(verdict);
                     }
                     None => take(system, &opened.manifest, &mut pieces)?,
                 }
+            }
+            if verdict != Verdict::Nothing {
+                tell(QUIET);
+                wait_for_quiet(system);
             }
             Ok(verdict)
         });
@@ -155,7 +165,7 @@ pub fn pull(system: &System, now: SystemTime, mut tell: impl FnMut(&str)) -> Res
 }
 
 /// Waits until nobody is on the board, for a day at most.
-pub fn wait_for_quiet(system: &System) {
+fn wait_for_quiet(system: &System) {
     let begin = Instant::now();
     let socket = system.at(places::CONTROL_SOCKET);
     let busy = || client::status(&socket).is_ok_and(|status| status.sessions.now > 0);
