@@ -122,8 +122,10 @@ fn u_boot_counts_itself_so_nothing_is_resumed() {
 #[test]
 fn a_system_on_probation_marks_itself_good() {
     let board = Board::new("systemd-boot");
-    board.write("/run/tasuki/boot-a/EFI/Linux/tasuki-000001.efi", "");
-    board.write("/run/tasuki/boot-b/EFI/Linux/tasuki-000002+2-1.efi", "");
+    board.write("/run/tasuki/boot-a/EFI/Linux/tasuki-000001.efi", "MZ");
+    board.write("/run/tasuki/boot-b/EFI/Linux/tasuki-000002+2-1.efi", "MZ");
+    // What a power cut leaves of a renaming.
+    board.write("/run/tasuki/boot-b/EFI/Linux/tasuki-000009+3.efi", "");
     board.write(places::SLOT, "b");
     let status = board.says("slot status");
     assert!(

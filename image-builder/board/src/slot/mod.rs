@@ -81,7 +81,7 @@ pub enum Volume {
 /// The files of those partitions. Every change is on the disk when the call returns.
 pub trait Volumes {
     fn read(&self, volume: Volume, path: &str) -> io::Result<Vec<u8>>;
-    /// Names of the files in a folder, in any order.
+    /// Names of the files in a folder that are not empty, in any order.
     fn list(&self, volume: Volume, folder: &str) -> io::Result<Vec<String>>;
     /// Replaces the content by as many bytes, in place: FAT allocates nothing.
     fn overwrite(&mut self, volume: Volume, path: &str, bytes: &[u8]) -> io::Result<()>;

@@ -75,10 +75,15 @@ impl Volumes for Mounted<'_> {
     }
 
     fn list(&self, volume: Volume, folder: &str) -> io::Result<Vec<String>> {
-        let entries = fs::read_dir(self.mount_point(volume).join(folder))?;
-        entries
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.mount_point(volume).join(folder))? {
+            let entry = entry?;
+            // FAT renames by making an empty file first; a power cut may leave just that.
+            if entry.metadata()?.len() > 0 {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
     }
 
     fn overwrite(&mut self, volume: Volume, path: &str, bytes: &[u8]) -> io::Result<()> {

@@ -132,13 +132,19 @@ impl System {
         Ok(bundle.write(File::create(to)?)?)
     }
 
-    /// Whether slot b of a card has all of it.
-    pub(crate) fn is_in_slot_b(&self, lab: &Lab, card: &Card<'_>) -> Result<bool> {
-        let kernels = card.kernels("BOOT-B")?;
-        let name = kernels.first().context("no kernel")?;
-        Ok(card.starts_with("root-b", &self.root)?
-            && card.starts_with("verity-b", &self.tree)?
-            && card.file("BOOT-B", &format!("EFI/Linux/{name}"))? == self.kernel(lab)?)
+    /// Holds that slot b of a card has all of it.
+    pub(crate) fn is_in_slot_b(&self, lab: &Lab, card: &Card<'_>) -> Result<()> {
+        let expected = self.kernel(lab)?;
+        for name in card.kernels("BOOT-B")? {
+            let kernel = card.file("BOOT-B", &format!("EFI/Linux/{name}"))?;
+            ensure!(kernel.is_empty() || kernel == expected, "{name} is damaged");
+        }
+        ensure!(card.starts_with("root-b", &self.root)?, "root-b is damaged");
+        ensure!(
+            card.starts_with("verity-b", &self.tree)?,
+            "verity-b is damaged"
+        );
+        Ok(())
     }
 
     /// Puts it into slot b, on probation.
