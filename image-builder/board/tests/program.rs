@@ -184,3 +184,17 @@ fn a_clock_is_saved_and_put_forward() {
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(told.contains(&(saved + 3_600).to_string()), "{told}");
 }
+
+#[test]
+fn a_state_file_of_another_length_is_left_alone() {
+    // FAT would have to allocate, which a power cut may tear.
+    let board = Board::new("u-boot").with_state_files(None);
+    let copy = format!("{}/tasuki/slot-1.env", places::CONFIG);
+    board.write(&copy, [7; 513]);
+
+    let refused = board.call("slot try");
+
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(fs::read(board.at(&copy)).expect("reads"), [7; 513]);
+    assert_eq!(board.state().tries_left, None);
+}

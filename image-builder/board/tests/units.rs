@@ -193,3 +193,16 @@ fn what_the_presets_enable_is_there_and_has_a_place_to_start() {
         );
     }
 }
+
+#[test]
+fn a_raspberry_pi_is_restarted_with_the_word_that_its_firmware_knows() {
+    let text = fs::read_to_string(sources().join("tasuki-try.service")).expect("reads");
+    let argument = text
+        .lines()
+        .find_map(|it| it.strip_prefix("RebootArgument="));
+    assert_eq!(argument, Some("0 tryboot"));
+    assert_eq!(
+        argument,
+        Some(tasuki_board::slot::try_boot::REBOOT_ARGUMENT)
+    );
+}

@@ -223,4 +223,61 @@ mod tests {
             None
         );
     }
+
+    /// One kernel in each boot partition, a and b.
+    struct Kernels([String; 2]);
+
+    impl Volumes for Kernels {
+        fn read(&self, _: Volume, _: &str) -> std::io::Result<Vec<u8>> {
+            unreachable!("names are all that counts")
+        }
+
+        fn list(&self, volume: Volume, _: &str) -> std::io::Result<Vec<String>> {
+            let [a, b] = &self.0;
+            Ok(vec![
+                if volume == Volume::Boot(Slot::A) {
+                    a
+                } else {
+                    b
+                }
+                .clone(),
+            ])
+        }
+
+        fn overwrite(&mut self, _: Volume, _: &str, _: &[u8]) -> std::io::Result<()> {
+            unreachable!("nothing is written")
+        }
+
+        fn rename(&mut self, volume: Volume, from: &str, to: &str) -> std::io::Result<()> {
+            let [a, b] = &mut self.0;
+            let kernel = if volume == Volume::Boot(Slot::A) {
+                a
+            } else {
+                b
+            };
+            assert_eq!(from, format!("{FOLDER}/{kernel}"));
+            *kernel = to.trim_start_matches(FOLDER).trim_matches('/').to_owned();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_state_has_its_names() {
+        let named = |a: &str, b: &str, good, tries_left| {
+            let mut kernels = Kernels([a, b].map(|name| format!("tasuki-{name}.efi")));
+            set(&mut kernels, State { good, tries_left }).unwrap();
+            assert_eq!(state(&kernels).unwrap().good, good);
+            kernels.0.map(|name| name[7..name.len() - 4].to_owned())
+        };
+        // Off probation: nobody starts it while it is written.
+        let withdrawn = named("000001", "000002+3", Slot::A, None);
+        assert_eq!(withdrawn, ["000001", "000002+0"]);
+        let tried = named("000001", "000000+0", Slot::A, Some(3));
+        assert_eq!(tried, ["000001", "000002+3"]);
+        let kept = named("000001", "000002+2-1", Slot::B, None);
+        assert_eq!(kept, ["000001", "000002"]);
+        // An old system that is kept has to come before the newer one.
+        let back = named("000001", "000002", Slot::A, None);
+        assert_eq!(back, ["000003", "000002"]);
+    }
 }
