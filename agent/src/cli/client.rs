@@ -24,9 +24,7 @@ Exit codes: `tasuki-client connect --help` lists them.";
 #[derive(Debug, Parser)]
 #[command(name = "tasuki-client", version, about = ABOUT, after_help = AFTER)]
 pub struct Arguments {
-    /// Folder that holds what this program remembers [default: /var/lib/tasuki for root,
-    /// otherwise ~/.local/state/tasuki]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help = super::state_help("what this program remembers"))]
     state: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

@@ -16,6 +16,10 @@ use protocol::text::Text;
 use tokio::net::TcpListener;
 use tokio::signal::ctrl_c;
 use tokio::time::timeout;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 use zeroize::Zeroizing;
 
 use super::exit::{Exit, UsageError};
@@ -261,16 +265,16 @@ fn explain(error: &ConnectError, verbose: bool) -> Exit {
 }
 
 fn start_log(verbose: bool) {
-    let level = if verbose {
-        "tasuki_agent=debug"
+    let wanted = if verbose {
+        Targets::new().with_target("tasuki_agent", LevelFilter::DEBUG)
     } else {
-        "warn"
+        Targets::new().with_default(LevelFilter::WARN)
     };
-    let terminal = tracing_subscriber::fmt()
-        .with_env_filter(level)
+    let terminal = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        .with_filter(wanted);
     // Only a second call can fail, and there is none.
-    let _ = terminal.try_init();
+    let _ = tracing_subscriber::registry().with(terminal).try_init();
 }

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 
+#[cfg(windows)]
+use super::service;
 use super::{init, rename, reset_identity, run, set_password, status};
 use crate::cli::exit;
+use crate::platform;
 
 const ABOUT: &str = "Makes this office PC reachable from home, through a relay that cannot see \
     what passes.";
@@ -27,13 +31,15 @@ state directory; without that file the defaults hold.
 
 Exit codes: 0 done, 1 failed, 64 the command line or host.toml is wrong.";
 
+const GUARDED: &str = "on this PC tasuki-host runs as a service, and only an administrator may look \
+    at it, change it or run another one; open a terminal as administrator, or ask whoever looks \
+    after this PC";
+
 /// The command line of `tasuki-host`.
 #[derive(Debug, Parser)]
 #[command(name = "tasuki-host", version, about = ABOUT, after_help = AFTER)]
 pub struct Arguments {
-    /// Folder that holds identity, password and logs [default: /var/lib/tasuki for root,
-    /// otherwise ~/.local/state/tasuki]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help = super::state_help("identity, password and logs"))]
     state: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -47,6 +53,19 @@ enum Command {
     Status(status::Arguments),
     Rename(rename::Arguments),
     ResetIdentity(reset_identity::Arguments),
+    #[cfg(windows)]
+    Service(service::Arguments),
+}
+
+impl Command {
+    /// Where the host runs as a service (A19); `service` has its own rules.
+    fn is_for_administrators(&self) -> bool {
+        #[cfg(windows)]
+        if matches!(self, Self::Service(_)) {
+            return false;
+        }
+        true
+    }
 }
 
 /// Runs what was typed.
@@ -56,6 +75,9 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     let state = arguments.state.as_deref();
+    if arguments.command.is_for_administrators() && platform::is_guarded() {
+        return exit::of(Err(anyhow!(GUARDED)));
+    }
     exit::of(match arguments.command {
         Command::Init(arguments) => init::run(state, &arguments),
         Command::SetPassword(arguments) => set_password::run(state, &arguments),
@@ -63,5 +85,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(state, &arguments),
         Command::Rename(arguments) => rename::run(state, &arguments),
         Command::ResetIdentity(arguments) => reset_identity::run(state, &arguments),
+        #[cfg(windows)]
+        Command::Service(arguments) => service::run(state, &arguments),
     })
 }

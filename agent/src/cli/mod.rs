@@ -15,6 +15,8 @@ mod rename;
 mod reset_identity;
 mod run;
 mod say;
+#[cfg(windows)]
+mod service;
 mod set_password;
 mod status;
 
@@ -22,9 +24,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::platform;
 use crate::state::StateDir;
 
-/// The host's folder in the state directory, where its control socket lies.
+/// The help of `--state`.
+fn state_help(content: &str) -> String {
+    format!(
+        "Folder that holds {content} [default: {}]",
+        platform::STATE_HELP
+    )
+}
+
+/// The host's folder in the state directory, by which its control socket is found.
 fn host_folder(state: &StateDir) -> PathBuf {
     state.path().join("host")
 }

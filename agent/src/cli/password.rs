@@ -2,11 +2,12 @@
 //!
 //! Never from an argument: everybody on a PC can read those. The text is wiped after use.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, stdin};
 
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
+
+use crate::platform;
 
 /// Longest password in bytes, beyond anything that a person types.
 const PASSWORD_MAX: u64 = 1024;
@@ -26,8 +27,7 @@ pub(super) fn from_descriptor(number: u32) -> anyhow::Result<Zeroizing<String>> 
     if number == 0 {
         return first_line(stdin().lock());
     }
-    let path = format!("/dev/fd/{number}");
-    let file = File::open(&path)
+    let file = platform::open_descriptor(number)
         .with_context(|| format!("descriptor {number} cannot be read; is it open?"))?;
     first_line(BufReader::new(file))
 }

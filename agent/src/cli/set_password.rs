@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
 use super::{password, say};
+use crate::platform;
 use crate::state::StateDir;
 use crate::tunnel::password::{PasswordRecord, rule};
 
@@ -66,14 +66,13 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// With somebody listening, Ctrl-C ends the prompt with an error instead of the program at once,
-/// and the terminal shows again what is typed.
+/// Ctrl-C ends the prompt with an error, and the terminal shows again what is typed.
 fn come_back_from_ctrl_c() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
     // The listening goes on when the runtime has gone.
-    runtime.block_on(async { signal(SignalKind::interrupt()).map(drop) })?;
+    runtime.block_on(async { platform::survive_ctrl_c() })?;
     Ok(())
 }
 

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use protocol::id::HostKey;
 
+use crate::platform;
 use crate::state::StateDir;
-
-/// Where a host that runs as a service keeps its state.
-const SYSTEM_ROOT: &str = "/var/lib/tasuki";
 
 /// Whether a host on this PC, with this state directory or the system's, has `key`.
 pub(super) fn is_here(key: &HostKey, state: &StateDir) -> bool {
-    [state.path(), Path::new(SYSTEM_ROOT)]
+    let system = platform::system_root();
+    [Some(state.path()), system.as_deref()]
         .into_iter()
+        .flatten()
         .any(|root| host_key(root).as_ref() == Some(key))
 }
 

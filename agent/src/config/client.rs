@@ -5,6 +5,7 @@ use std::path::Path;
 use protocol::file::reader::Table;
 
 use super::{ConfigError, Proxy, proxy};
+use crate::platform;
 
 /// What a user can set at home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub struct ClientConfig {
     pub proxy: Proxy,
     /// Sent to an HTTP proxy.
     pub user_agent: String,
-    /// The RDP program; `xfreerdp` if nothing else is said.
+    /// The RDP program; `xfreerdp` or `mstsc` if nothing else is said.
     pub viewer: String,
     /// Put before the arguments from the command line.
     pub viewer_arguments: Vec<String>,
@@ -30,7 +31,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> ClientConfig {
     let user_agent = super::take_user_agent(top);
     let viewer: String = top
         .optional("viewer")
-        .unwrap_or_else(|| "xfreerdp".to_owned());
+        .unwrap_or_else(|| platform::VIEWER.to_owned());
     if viewer.is_empty() {
         top.reject("viewer", "must name a program");
     }
@@ -51,7 +52,7 @@ mod tests {
     fn no_file_means_defaults() {
         let config = ClientConfig::load(Path::new("/nonexistent/client.toml")).expect("defaults");
 
-        assert_eq!(config.viewer, "xfreerdp");
+        assert_eq!(config.viewer, platform::VIEWER);
         assert!(config.viewer_arguments.is_empty());
     }
 

@@ -7,13 +7,15 @@ use protocol::file::reader::Table;
 use protocol::text::Text;
 
 use super::{AddressRules, ConfigError, Endpoint, Proxy, address_rule, proxy};
+use crate::platform;
 
 /// Sessions at once if nothing else is said.
 const SESSIONS: u16 = 8;
 /// More cannot be asked for: each has a tunnel with its buffers.
 const SESSIONS_MAX: u16 = 64;
 const RULES_MAX: usize = 1000;
-const TARGET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3389);
+/// The port of RDP, where nobody has chosen another.
+const PORT: u16 = 3389;
 
 /// What an administrator can set at a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl HostConfig {
 }
 
 fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
-    let target = top.optional("target").unwrap_or(TARGET);
+    let target = top.optional("target").unwrap_or_else(desktop);
     let rules = top.tables("address_rule", address_rule::take);
     if rules.len() > RULES_MAX {
         top.reject("address_rule", format!("at most {RULES_MAX} rules"));
@@ -79,6 +81,12 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
     }
 }
 
+/// The desktop service of this PC.
+fn desktop() -> SocketAddr {
+    let port = platform::desktop_port().unwrap_or(PORT);
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
 fn take_message(top: &mut Table<'_>) -> Text<1000> {
     let message: String = top.optional("message").unwrap_or_default();
     let text = Text::lossy(&message);
@@ -106,7 +114,7 @@ mod tests {
     fn no_file_means_defaults() {
         let config = HostConfig::load(Path::new("/nonexistent/host.toml")).expect("defaults");
 
-        assert_eq!(config.target, TARGET);
+        assert_eq!(config.target, desktop());
         assert_eq!(config.proxy, Proxy::None);
         assert_eq!(config.max_sessions, SESSIONS);
         assert!(config.user_agent.starts_with("tasuki/"));

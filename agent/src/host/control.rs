@@ -1,24 +1,23 @@
-//! The running host's local socket: how `status`, `rename` and `reset-identity` reach it.
+//! The running host's local door: how `status`, `rename` and `reset-identity` reach it.
 //!
-//! One line of JSON asks, one answers. The socket lies in the host's folder, which only its
-//! owner may enter; whoever opens it holds the state's run lock, so that it is never stolen.
+//! One line of JSON asks, one answers. Who may knock is the platform's part: nobody who may
+//! not open the host's folder. Whoever opens the door holds the state's run lock.
 
-use std::fs::Permissions;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split,
+};
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use super::status::{Live, Status};
+use crate::platform::{ControlListener, reach_control};
 
-const SOCKET: &str = "control.sock";
 /// Longest line either way.
 const LINE_MAX: u64 = 64 * 1024;
 /// How long either side waits for the other's line.
@@ -36,35 +35,29 @@ pub enum Request {
     Reload,
 }
 
-/// The socket, open as long as the host runs.
+/// The door, open as long as the host runs.
 #[derive(Debug)]
 pub struct Control {
-    listener: UnixListener,
+    listener: ControlListener,
 }
 
 impl Control {
-    /// Opens the socket in `folder`, the host's part of the state directory. The caller
-    /// holds the run lock, so a socket that lies there is what a killed host left behind.
+    /// Opens the door of `folder`, the host's part of the state directory. The caller
+    /// holds the run lock.
     pub fn bind(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(SOCKET);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let listener = ControlListener::bind(folder)?;
         Ok(Self { listener })
     }
 
     /// Answers until dropped; `refresh` brings `live` up to date, a `Reload` wakes `reload`.
-    pub async fn serve(&self, live: &Arc<Live>, reload: &Arc<Notify>, refresh: impl Fn()) {
+    pub async fn serve(&mut self, live: &Arc<Live>, reload: &Arc<Notify>, refresh: impl Fn()) {
         let askers = Arc::new(Semaphore::new(ASKERS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&askers).acquire_owned().await else {
                 return;
             };
             let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
+                Ok(stream) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "Control socket cannot accept");
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -76,17 +69,21 @@ impl Control {
             tokio::spawn(async move {
                 let answered = answer(stream, &live, &reload);
                 // An asker that went away or stays silent is dropped.
-                let _ = tokio::time::timeout(PATIENCE, answered).await;
+                let _ = timeout(PATIENCE, answered).await;
                 drop(permit);
             });
         }
     }
 }
 
-async fn answer(mut stream: UnixStream, live: &Live, reload: &Notify) -> io::Result<()> {
-    let (source, mut sink) = stream.split();
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite,
+    live: &Live,
+    reload: &Notify,
+) -> io::Result<()> {
+    let (source, mut sink) = split(stream);
     let mut line = String::new();
-    let mut source = tokio::io::BufReader::new(source.take(LINE_MAX));
+    let mut source = BufReader::new(source.take(LINE_MAX));
     source.read_line(&mut line).await?;
     match serde_json::from_str(&line)? {
         Request::Status => {}
@@ -94,29 +91,30 @@ async fn answer(mut stream: UnixStream, live: &Live, reload: &Notify) -> io::Res
     }
     let mut answer = serde_json::to_vec(&live.now())?;
     answer.push(b'\n');
-    sink.write_all(&answer).await
+    sink.write_all(&answer).await?;
+    // The asker closes first: what it has not read yet may be lost with this end.
+    source.read(&mut [0]).await.map(drop)
 }
 
-/// Asks the host that runs on `folder`; `None` if there is none.
+/// Asks the host that runs on `folder`; `None` if there is none. Not for asynchronous code.
 pub fn ask(folder: &Path, request: Request) -> io::Result<Option<Status>> {
-    let mut stream = match StdUnixStream::connect(folder.join(SOCKET)) {
-        Ok(stream) => stream,
-        Err(error) if nobody_listens(&error) => return Ok(None),
-        Err(error) => return Err(error),
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let asked = async {
+        let Some(stream) = reach_control(folder).await? else {
+            return Ok(None);
+        };
+        let (source, mut sink) = split(stream);
+        let mut line = serde_json::to_vec(&request)?;
+        line.push(b'\n');
+        sink.write_all(&line).await?;
+        let mut answer = String::new();
+        let mut source = BufReader::new(source.take(LINE_MAX));
+        source.read_line(&mut answer).await?;
+        Ok(Some(serde_json::from_str(&answer)?))
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = serde_json::to_vec(&request)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream.take(LINE_MAX)).read_line(&mut answer)?;
-    Ok(Some(serde_json::from_str(&answer)?))
-}
-
-fn nobody_listens(error: &io::Error) -> bool {
-    let kind = error.kind();
-    kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused
+    runtime.block_on(async { timeout(PATIENCE, asked).await })?
 }
 
 #[cfg(test)]
@@ -126,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn answers_with_the_status_and_passes_a_reload_on() {
         let folder = tempfile::tempdir().expect("a folder");
-        let control = Control::bind(folder.path()).expect("bind");
+        let mut control = Control::bind(folder.path()).expect("bind");
         let live = Arc::new(Live::default());
         let reload = Arc::new(Notify::new());
         live.change(|status| status.computer_id = Some("pc-1".into()));
@@ -139,7 +137,7 @@ mod tests {
         };
 
         assert_eq!(answer, Some(live.now()));
-        let reloaded = tokio::time::timeout(PATIENCE, reload.notified()).await;
+        let reloaded = timeout(PATIENCE, reload.notified()).await;
         assert!(reloaded.is_ok());
     }
 
@@ -148,7 +146,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         drop(Control::bind(folder.path()).expect("bind"));
 
-        let answer = ask(folder.path(), Request::Status).expect("is no error");
+        let path = folder.path().to_owned();
+        let asked = tokio::task::spawn_blocking(move || ask(&path, Request::Status));
+        let answer = asked.await.expect("no panic").expect("is no error");
 
         assert_eq!(answer, None);
         Control::bind(folder.path()).expect("the place is free again");

@@ -1,4 +1,5 @@
-//! Where the host's log goes: standard error, daily files, and a syslog server if one is set.
+//! Where the host's log goes: standard error or the system's log, daily files, and a syslog
+//! server if one is set.
 //!
 //! Holds times, addresses, byte counts, end reasons; never content or secrets.
 
@@ -6,9 +7,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Context;
+use tracing::Subscriber;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
@@ -19,8 +23,17 @@ use crate::platform;
 /// Days of log files that are kept.
 const DAYS_KEPT: usize = 90;
 
+/// Where the host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Somebody, or systemd, reads standard error.
+    Terminal,
+    /// Nobody does; the system has a log for services.
+    Service,
+}
+
 /// Begins to log. `folder` takes the daily files unless the configuration names another.
-pub fn start(config: &LogConfig, folder: &Path) -> anyhow::Result<()> {
+pub fn start(config: &LogConfig, folder: &Path, place: Place) -> anyhow::Result<()> {
     let directory = config.directory.as_deref().unwrap_or(folder);
     std::fs::create_dir_all(directory)
         .with_context(|| format!("cannot make the log folder {}", directory.display()))?;
@@ -40,12 +53,19 @@ pub fn start(config: &LogConfig, folder: &Path) -> anyhow::Result<()> {
         })
         .transpose()
         .context("cannot start the syslog thread")?;
-    let terminal = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+    let terminal = (place == Place::Terminal).then(|| {
+        fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+    });
+    let events = match place {
+        Place::Terminal => None,
+        Place::Service => platform::service_log().context("cannot open the system's log")?,
+    };
     tracing_subscriber::registry()
         .with(terminal.with_filter(filter()))
+        .with(events.map(system_log))
         .with(
             fmt::layer()
                 .with_writer(files)
@@ -58,7 +78,32 @@ pub fn start(config: &LogConfig, folder: &Path) -> anyhow::Result<()> {
         .context("cannot start the log")
 }
 
+/// Lets a service that fails before its settings are read say so: with the system's log alone,
+/// unless a log has begun already.
+pub fn begin_without_settings() {
+    let events = platform::service_log().ok().flatten();
+    let log = tracing_subscriber::registry().with(events.map(system_log));
+    // It fails where a log has begun, and that one is better.
+    let _ = log.try_init();
+}
+
+fn system_log<S>(events: BoxMakeWriter) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fmt::layer()
+        .with_writer(events)
+        .without_time()
+        .with_level(false)
+        .with_ansi(false)
+        .with_target(false)
+        .with_filter(LevelFilter::WARN)
+}
+
 /// `RUST_LOG` for those who look for a fault, otherwise what an operator wants to read.
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"))
+/// It is the filter without regular expressions, which would add a third of a megabyte.
+fn filter() -> Targets {
+    let wanted = std::env::var("RUST_LOG").ok();
+    let wanted = wanted.and_then(|wanted| wanted.parse().ok());
+    wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }

@@ -65,7 +65,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let _lock = state.lock()?;
-    let control = Control::bind(folder)?;
+    let mut control = Control::bind(folder)?;
     let host = Arc::new(Host {
         doorkeeper: Doorkeeper::new(state.clone(), config.address_rules.clone()),
         pace: Pace::default(),

@@ -5,30 +5,46 @@
 //!   and routes, a burst of them as one; cancel safe.
 //! - `tune(stream)`: the kernel notices a dead peer within a minute or so.
 //! - `is_peer_allowed(stream, allowed)`: which process holds the other end of a loopback connection.
-//! - `host_name()` and `state_root()`: nothing when unknown.
+//! - `host_name()`, `state_root()` and `system_root()`: nothing when unknown.
 //! - `make_private_folder`, `open_private`, `open_public`, `sync_folder`: only the owner
 //!   may look, unless said otherwise.
+//! - `protect` and `unprotect`: secrets at rest, as well as the system can.
+//! - `ControlListener` and `reach_control`: how the commands reach the running host; whoever
+//!   may not open its folder may not speak to it.
+//! - `asked_to_stop()`: a future that ends when somebody wants this program to end;
+//!   `survive_ctrl_c()`: from now on Ctrl-C makes a prompt fail instead.
+//! - `open_descriptor(number)`: what a shell has opened for this program.
+//! - `service_log()`: where a service's warnings go; `is_guarded()`: a host that runs as a
+//!   service keeps this user from running another one.
+//! - `desktop_port()`: where this PC's desktop service listens.
+//! - `VIEWER` and `STATE_HELP`: words.
 //!
-//! No other module of this crate names an operating system.
+//! No other module of this crate names an operating system, but for the command `service`,
+//! which Windows alone has.
 
-#[cfg(not(target_os = "linux"))]
-mod fallback;
+mod burst;
 #[cfg(target_os = "linux")]
 mod linux;
 mod loopback;
 mod proposal;
+#[cfg(windows)]
+mod windows;
 
-#[cfg(not(target_os = "linux"))]
-use fallback as imp;
 #[cfg(target_os = "linux")]
 use linux as imp;
+#[cfg(windows)]
+use windows as imp;
 
-pub use imp::{NetworkChanges, is_peer_allowed};
 pub(crate) use imp::{
-    host_name, make_private_folder, open_private, open_public, state_root, sync_folder, tune,
+    ControlListener, STATE_HELP, VIEWER, asked_to_stop, desktop_port, host_name, is_guarded,
+    make_private_folder, open_descriptor, open_private, open_public, protect, reach_control,
+    service_log, state_root, survive_ctrl_c, sync_folder, system_root, tune, unprotect,
 };
+pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;
 pub use proposal::propose_computer_id;
+#[cfg(windows)]
+pub(crate) use windows::service;
 
 /// Who may use a loopback listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

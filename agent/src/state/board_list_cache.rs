@@ -29,8 +29,8 @@ pub(crate) fn read(folder: &Folder) -> Option<Vec<u8>> {
 
 /// Keeps a list; a full disk only costs the next start some time.
 pub(crate) fn write(folder: &Folder, bytes: &[u8]) {
-    let text = sealed::seal(BOARD_LIST, bytes);
-    if let Err(error) = folder.write(BOARD_LIST, text.as_bytes()) {
+    let text = folder.sealed(BOARD_LIST, bytes);
+    if let Err(error) = text.and_then(|text| folder.write(BOARD_LIST, text.as_bytes())) {
         warn!(%error, "Cannot keep the board list");
     }
 }

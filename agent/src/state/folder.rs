@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::StateError;
+use super::{StateError, sealed};
 use crate::platform;
 
 const LOCK: &str = "write.lock";
@@ -89,6 +89,11 @@ impl Folder {
             Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
             Err(_) => Err(self.damaged(name, "it is not text")),
         }
+    }
+
+    /// The text of a sealed file.
+    pub(super) fn sealed(&self, name: &str, bytes: &[u8]) -> Result<Zeroizing<String>, StateError> {
+        sealed::seal(name, bytes).map_err(failed("protect", &self.path_of(name)))
     }
 
     /// Waits for the right to change files.

@@ -85,7 +85,7 @@ impl HostState {
         }
         let identity = Identity::generate()
             .map_err(|error| self.folder.damaged(IDENTITY, error.to_string()))?;
-        let text = sealed::seal(IDENTITY, identity.seed());
+        let text = self.folder.sealed(IDENTITY, identity.seed())?;
         writer.write(IDENTITY, text.as_bytes(), Access::Owner)?;
         let public = format!("{}\n", identity.public_key());
         writer.write(IDENTITY_PUBLIC, public.as_bytes(), Access::Everybody)?;
@@ -174,7 +174,7 @@ impl HostState {
             None => {
                 let mut bytes = Zeroizing::new(vec![0; 64]);
                 OsRng.fill_bytes(&mut bytes);
-                let text = sealed::seal(TAG_KEYS, &bytes);
+                let text = self.folder.sealed(TAG_KEYS, &bytes)?;
                 writer.write(TAG_KEYS, text.as_bytes(), Access::Owner)?;
                 bytes
             }
@@ -192,8 +192,8 @@ impl HostState {
     }
 
     fn seal(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
-        self.folder
-            .write(name, sealed::seal(name, bytes).as_bytes())
+        let text = self.folder.sealed(name, bytes)?;
+        self.folder.write(name, text.as_bytes())
     }
 
     fn unseal(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {

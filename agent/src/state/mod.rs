@@ -54,8 +54,7 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the given root, or the default one: /var/lib/tasuki as root, else
-    /// `$XDG_STATE_HOME/tasuki` or `~/.local/state/tasuki`. Makes nothing yet.
+    /// Opens the given root, or the default one of this platform. Makes nothing yet.
     pub fn open(root: Option<&Path>) -> Result<Self, StateError> {
         let root = match root {
             Some(root) => root.to_owned(),

@@ -1,5 +1,6 @@
 //! Linux.
 
+mod control;
 mod network;
 mod peer;
 
@@ -9,10 +10,21 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use control::{ControlListener, reach_control};
 pub use network::NetworkChanges;
 pub use peer::is_peer_allowed;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use zeroize::Zeroizing;
+
+/// The RDP program that is started if nothing else is said.
+pub(crate) const VIEWER: &str = "xfreerdp";
+/// Where state lies, for those who ask for help.
+pub(crate) const STATE_HELP: &str = "/var/lib/tasuki for root, otherwise ~/.local/state/tasuki";
+/// Where the state of a host lies that root runs.
+const SYSTEM_ROOT: &str = "/var/lib/tasuki";
 
 /// Silence before the kernel asks whether the peer is there.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
@@ -40,13 +52,69 @@ pub(crate) fn host_name() -> Option<String> {
 /// Where state lives if nobody says otherwise (XDG Base Directory Specification).
 pub(crate) fn state_root() -> Option<PathBuf> {
     if nix::unistd::geteuid().is_root() {
-        return Some(PathBuf::from("/var/lib/tasuki"));
+        return system_root();
     }
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     // A relative path there is to be ignored, says the specification.
     let state = state.filter(|path| path.is_absolute());
     let state = state.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
     Some(state?.join("tasuki"))
+}
+
+/// Where a host that runs as a service keeps its state.
+pub(crate) fn system_root() -> Option<PathBuf> {
+    Some(PathBuf::from(SYSTEM_ROOT))
+}
+
+/// The bytes as they are: rights to files are what keeps secrets here.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+pub(crate) fn protect(bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
+    Ok(Zeroizing::new(bytes.to_vec()))
+}
+
+/// The bytes that were given to [`protect`].
+pub(crate) fn unprotect(bytes: Zeroizing<Vec<u8>>) -> io::Result<Zeroizing<Vec<u8>>> {
+    Ok(bytes)
+}
+
+/// Ends when somebody wants this program to end; listens from the call on.
+pub(crate) fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// With somebody listening, Ctrl-C ends a prompt with an error instead of the program at once,
+/// and the terminal shows again what is typed. Needs a runtime; goes on when that has gone.
+pub(crate) fn survive_ctrl_c() -> io::Result<()> {
+    signal(SignalKind::interrupt()).map(drop)
+}
+
+/// Where lines of a service go; systemd reads standard error.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+pub(crate) fn service_log() -> io::Result<Option<BoxMakeWriter>> {
+    Ok(None)
+}
+
+/// The port of this PC's desktop service, if somebody has chosen one.
+pub(crate) fn desktop_port() -> Option<u16> {
+    None
+}
+
+/// Whether a host that runs as a service keeps this user from running another one. Here it
+/// does not: who may run what is for the administrator to say.
+pub(crate) fn is_guarded() -> bool {
+    false
+}
+
+/// What a shell has opened for this program under a number.
+pub(crate) fn open_descriptor(number: u32) -> io::Result<File> {
+    File::open(format!("/dev/fd/{number}"))
 }
 
 /// Makes a folder, and takes everybody else's rights to it away.

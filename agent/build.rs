@@ -1,0 +1,84 @@
+//! Gives the Windows programs their version, their manifest and the text of their events.
+//!
+//! Nothing is done for other systems. The same source makes the same bytes.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const PROGRAMS: [(&str, &str); 2] = [
+    ("tasuki-host", "Tasuki host: makes this PC reachable"),
+    ("tasuki-client", "Tasuki client: shows an office PC"),
+];
+const MANIFEST: &str = "resources/windows.manifest";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={MANIFEST}");
+    if env::var("CARGO_CFG_TARGET_OS")? != "windows" {
+        return Ok(());
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no folder")?);
+    fs::write(out.join("messages.bin"), messages())?;
+    for (program, description) in PROGRAMS {
+        let file = out.join(format!("{program}.rc"));
+        fs::write(&file, resources(program, description, &out)?)?;
+        winresource::WindowsResource::new()
+            .set_resource_file(&file.to_string_lossy())
+            .compile_for(program)?;
+    }
+    Ok(())
+}
+
+/// The source of a program's resources (VERSIONINFO, RT_MANIFEST is 24, RT_MESSAGETABLE is 11).
+fn resources(program: &str, description: &str, out: &Path) -> Result<String, Box<dyn Error>> {
+    let version = env::var("CARGO_PKG_VERSION")?;
+    let part = |name: &str| env::var(format!("CARGO_PKG_VERSION_{name}"));
+    let numbers = [part("MAJOR")?, part("MINOR")?, part("PATCH")?].join(",");
+    let manifest = fs::canonicalize(MANIFEST)?;
+    let messages = out.join("messages.bin");
+    Ok(format!(
+        r#"#pragma code_page(65001)
+1 24 "{manifest}"
+1 11 "{messages}"
+1 VERSIONINFO
+FILEVERSION {numbers},0
+PRODUCTVERSION {numbers},0
+FILEOS 0x40004
+FILETYPE 0x1
+{{
+  BLOCK "StringFileInfo"
+  {{
+    BLOCK "000004b0"
+    {{
+      VALUE "FileDescription", "{description}"
+      VALUE "FileVersion", "{version}"
+      VALUE "InternalName", "{program}"
+      VALUE "OriginalFilename", "{program}.exe"
+      VALUE "ProductName", "Tasuki"
+      VALUE "ProductVersion", "{version}"
+    }}
+  }}
+  BLOCK "VarFileInfo" {{ VALUE "Translation", 0x0, 0x4b0 }}
+}}
+"#,
+        manifest = manifest.display(),
+        messages = messages.display(),
+    ))
+}
+
+/// A message table with one message, number 1: whatever text an event brings along
+/// (MESSAGE_RESOURCE_DATA, with one block of one entry in UTF-16).
+fn messages() -> Vec<u8> {
+    const UNICODE: u16 = 1;
+    let mut text: Vec<u16> = "%1\r\n\0".encode_utf16().collect();
+    // Entries end at multiples of four bytes.
+    text.resize(text.len().next_multiple_of(2), 0);
+    let length = u16::try_from(4 + 2 * text.len()).expect("a few letters");
+    let (blocks, first, last, offset) = (1_u32, 1_u32, 1_u32, 16_u32);
+    let head = [blocks, first, last, offset].map(u32::to_le_bytes).concat();
+    let entry = [length, UNICODE].into_iter().chain(text);
+    let entry = entry.flat_map(u16::to_le_bytes);
+    head.into_iter().chain(entry).collect()
+}

@@ -1,0 +1,16 @@
+//! What the agents ask Windows for that has no safe call.
+//!
+//! The only unsafe code of the agents: each file wraps one thing in safe functions, decides
+//! nothing, and knows nothing of Tasuki. What to do with the answers is decided in
+//! `agent/src/platform/windows`. Empty on other systems.
+
+#![cfg(windows)]
+
+pub mod event_log;
+pub mod file;
+mod handle;
+pub mod network;
+pub mod process;
+pub mod secret;
+pub mod tcp;
+mod text;
