@@ -13,7 +13,7 @@ use crate::cache::Tool;
 use crate::debian::{self, Consent, Package};
 use crate::exec::{Call, Shell};
 use crate::report::{self, Steps};
-use crate::{demo, pins, tidy};
+use crate::{demo, dist, pins, tidy};
 
 /// No single program may hold up a machine for longer.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -97,7 +97,7 @@ struct Step {
     work: fn(&Tree<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "packages",
         what: "Debian packages that tests and demo need",
@@ -152,6 +152,11 @@ const STEPS: [Step; 11] = [
         name: "demo",
         what: "a desktop through the relay",
         work: demo,
+    },
+    Step {
+        name: "windows",
+        what: "the agents for Windows, and a desktop through them under Wine",
+        work: windows,
     },
 ];
 
@@ -288,7 +293,13 @@ fn image(tree: &Tree<'_>) -> Result<()> {
 }
 
 fn demo(tree: &Tree<'_>) -> Result<()> {
-    demo::check(tree.shell, tree.root)
+    demo::check(tree.shell, tree.root, false)
+}
+
+/// The agents for Windows: built, checked, and seen at work under Wine.
+fn windows(tree: &Tree<'_>) -> Result<()> {
+    dist::test_seam(tree.shell, tree.root, tree.consent)?;
+    demo::check(tree.shell, tree.root, true)
 }
 
 fn cargo<'a>(tree: &Tree<'a>, words: &[&str]) -> Call<'a> {

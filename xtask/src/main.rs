@@ -9,6 +9,7 @@ mod cache;
 mod ci;
 mod debian;
 mod demo;
+mod dist;
 mod exec;
 mod image;
 mod nightly;
@@ -16,6 +17,7 @@ mod pins;
 mod report;
 mod sys;
 mod tidy;
+mod wine;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Command {
     Ci(ci::Options),
     /// Run what takes too long for every commit.
     Nightly(nightly::Options),
+    /// Build the stock agents for Windows and Linux, as they are released.
+    Dist(dist::Options),
     /// Check the rules about the tree that the compiler does not know.
     Tidy,
 }
@@ -66,6 +70,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Demo(options) => demo::run(&shell, &root, options),
         Command::Ci(options) => ci::run(&shell, &root, options),
         Command::Nightly(options) => nightly::run(&shell, &root, options),
+        Command::Dist(options) => dist::run(&shell, &root, options),
         Command::Tidy => tidy::run(&shell, &root),
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Board<'b> {
 
 impl Board<'_> {
     /// Writes image and node file to a card, as an operator does.
-    pub(super) fn card(&self, stage: &Stage<'_>, deployment: &Deployment) -> Result<PathBuf> {
+    pub(super) fn card(&self, stage: &Stage<'_>, deployment: &Deployment<'_>) -> Result<PathBuf> {
         let tasuki = self.programs.join("tasuki");
         let release = match self.image {
             Some(folder) => std::path::absolute(folder)?,

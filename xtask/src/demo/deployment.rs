@@ -2,6 +2,7 @@
 //!
 //! Every program is used as a person uses it: by its command line, its files and its status.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,43 +12,65 @@ use anyhow::{Context, Result, ensure};
 
 use crate::exec::Call;
 use crate::sys;
+use crate::wine::Wine;
 
 use super::desktop::{Desktop, Screen};
 use super::pattern::{HEIGHT, WIDTH};
 use super::stage::Stage;
+use super::windows::Windows;
 
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// Also for a relay on an emulated board.
-const READY_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const READY_LIMIT: Duration = Duration::from_secs(300);
 
 /// The computer ID of the demo's office PC.
 const COMPUTER: &str = "demo-office-pc";
+
+/// The client's part of the stage's folder.
+pub(super) const HOME_PC: &str = "home-pc";
 
 /// The relay's control socket, in the stage's folder.
 const CONTROL_SOCKET: &str = "relay.sock";
 
 /// Where the product's programs were built.
-pub(super) struct Programs {
+pub(super) struct Programs<'w> {
     pub(super) folder: PathBuf,
+    /// Where host and client are Windows programs.
+    pub(super) windows: Option<Windows<'w>>,
 }
 
-impl Programs {
+impl Programs<'_> {
     fn call<'a>(&self, stage: &Stage<'a>, name: &str) -> Call<'a> {
         stage.call(self.folder.join(name))
+    }
+
+    fn client<'a>(&self, stage: &Stage<'a>) -> Call<'a> {
+        match &self.windows {
+            None => self.call(stage, "tasuki-client"),
+            Some(windows) => windows.client(stage),
+        }
+    }
+
+    /// A path as host and client write it.
+    fn path(&self, path: &Path) -> OsString {
+        match &self.windows {
+            None => path.into(),
+            Some(_) => Wine::path(path).into(),
+        }
     }
 }
 
 /// The operator's part: what `tasuki` makes before anything runs.
-pub(super) struct Deployment {
-    programs: Programs,
+pub(super) struct Deployment<'w> {
+    pub(super) programs: Programs<'w>,
     pub(super) relay_port: u16,
     pub(super) node_file: PathBuf,
     entry_file: PathBuf,
     password: String,
 }
 
-impl Deployment {
-    pub(super) fn make(stage: &mut Stage<'_>, programs: Programs) -> Result<Self> {
+impl<'w> Deployment<'w> {
+    pub(super) fn make(stage: &mut Stage<'_>, programs: Programs<'w>) -> Result<Self> {
         let folder = stage.path("deployment");
         let this = Self {
             relay_port: stage.free_port()?,
@@ -112,23 +135,36 @@ impl Deployment {
 
     pub(super) fn start_host(&self, stage: &mut Stage<'_>, desktop: &Desktop) -> Result<()> {
         let state = stage.path("office-pc");
-        self.host(stage, &state)
-            .args(["init", "--id", COMPUTER, "--entry"])
-            .arg(&self.entry_file)
-            .output(COMMAND_LIMIT)?;
-        self.host(stage, &state)
-            .args(["set-password", "--password-fd", "0"])
-            .line_on_stdin(&self.password)
-            .output(COMMAND_LIMIT)?;
+        self.introduce_host(|| self.host(stage, &state))?;
         let target = format!("target = \"127.0.0.1:{}\"\n", desktop.rdp_port);
         let settings = state.join("host.toml");
         fs::write(&settings, target)
             .with_context(|| format!("cannot write {}", settings.display()))?;
         let run = self.host(stage, &state).arg("run");
         stage.start("tasuki-host", run)?;
+        Self::wait_for_link(stage, |stage| self.host(stage, &state))
+    }
+
+    /// Tells a host of the deployment, and of its password.
+    pub(super) fn introduce_host<'a>(&self, host: impl Fn() -> Call<'a>) -> Result<()> {
+        host()
+            .args(["init", "--id", COMPUTER, "--entry"])
+            .arg(self.programs.path(&self.entry_file))
+            .output(COMMAND_LIMIT)?;
+        host()
+            .args(["set-password", "--password-fd", "0"])
+            .line_on_stdin(&self.password)
+            .output(COMMAND_LIMIT)?;
+        Ok(())
+    }
+
+    pub(super) fn wait_for_link<'a>(
+        stage: &mut Stage<'a>,
+        host: impl Fn(&Stage<'a>) -> Call<'a>,
+    ) -> Result<()> {
         stage.wait_for("the host's link to the relay", READY_LIMIT, |stage| {
             // It succeeds only while the link stands.
-            let status = self.host(stage, &state).arg("status");
+            let status = host(stage).arg("status");
             Ok(status.finish(COMMAND_LIMIT)?.status.success().then_some(()))
         })
     }
@@ -136,17 +172,22 @@ impl Deployment {
     /// Starts the client, which starts FreeRDP on the home PC's screen.
     pub(super) fn start_client(&self, stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
         let client = self
-            .programs
-            .call(stage, "tasuki-client")
+            .client(stage)
             .env("DISPLAY", &screen.display)
-            .arg("--state")
-            .arg(stage.path("home-pc"))
-            .args(["connect", COMPUTER, "--password-fd", "0", "--entry"])
-            .arg(&self.entry_file)
-            .args(["--", "/u:demo", "/p:demo", "/sec:tls", "/cert:ignore"])
-            .arg(format!("/size:{WIDTH}x{HEIGHT}"))
-            .line_on_stdin(&self.password);
+            .arg("--")
+            .args(viewer_arguments());
         stage.start("tasuki-client", client)
+    }
+
+    /// A client that connects to the office PC.
+    pub(super) fn client<'a>(&self, stage: &Stage<'a>) -> Call<'a> {
+        self.programs
+            .client(stage)
+            .arg("--state")
+            .arg(self.programs.path(&stage.path(HOME_PC)))
+            .args(["connect", COMPUTER, "--password-fd", "0", "--entry"])
+            .arg(self.programs.path(&self.entry_file))
+            .line_on_stdin(&self.password)
     }
 
     /// How many bytes the relay has carried towards the home PC, in the one session it has.
@@ -175,6 +216,12 @@ impl Deployment {
             .arg("--state")
             .arg(state)
     }
+}
+
+/// What FreeRDP is told beside the address.
+pub(super) fn viewer_arguments() -> impl Iterator<Item = String> {
+    let fixed = ["/u:demo", "/p:demo", "/sec:tls", "/cert:ignore"].map(str::to_owned);
+    fixed.into_iter().chain([format!("/size:{WIDTH}x{HEIGHT}")])
 }
 
 fn text(path: &Path) -> Result<toml::Value> {

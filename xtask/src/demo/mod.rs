@@ -1,7 +1,8 @@
 //! `cargo xtask demo`: somebody at home sees the office desktop through a relay that cannot read it.
 //!
 //! Everything is real and on loopback: an xrdp desktop, a deployment, relay, host, client, FreeRDP.
-//! With `--board` the relay runs in the board's image, which QEMU boots.
+//! With `--board` the relay runs in the board's image, which QEMU boots. With `--windows` host
+//! and client are Windows programs, which Wine runs.
 //! The proof is a picture of the home PC's screen that shows this run's wallpaper.
 //! Read next: `stage` for what is put on the machine and how it goes away, `desktop` and
 //! `deployment` for the two halves, `board` for a whole board, `pattern` for the proof.
@@ -12,6 +13,7 @@ mod desktop;
 mod pattern;
 mod picture;
 mod stage;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,8 +22,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::debian::{self, Consent, Package};
+use crate::dist;
 use crate::exec::{Shell, Stopped};
 use crate::report::{self, Steps};
+use crate::wine::{self, Wine};
 
 use self::board::Board;
 use self::deployment::{Deployment, Programs};
@@ -29,6 +33,7 @@ use self::desktop::{Desktop, Screen};
 use self::pattern::Pattern;
 use self::picture::Picture;
 use self::stage::Stage;
+use self::windows::Windows;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 /// Also through a relay on an emulated board.
@@ -84,6 +89,9 @@ pub(crate) struct Options {
     /// The folder of an image that is there already [default: built here].
     #[arg(long, value_name = "FOLDER", requires = "board")]
     image: Option<PathBuf>,
+    /// Let host and client be Windows programs, run by Wine.
+    #[arg(long, conflicts_with_all = ["board", "keep"])]
+    windows: bool,
     /// Install missing Debian packages without asking; so does the environment variable CI.
     #[arg(long)]
     yes: bool,
@@ -91,7 +99,7 @@ pub(crate) struct Options {
     #[arg(long)]
     keep: bool,
     /// Stop what an earlier run with --keep left running.
-    #[arg(long, conflicts_with_all = ["board", "yes", "keep"])]
+    #[arg(long, conflicts_with_all = ["board", "windows", "yes", "keep"])]
     stop: bool,
 }
 
@@ -112,14 +120,15 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs the demo for `ci`, which has made sure of the packages.
-pub(crate) fn check(shell: &Shell, root: &Path) -> Result<()> {
+/// Runs the demo for `ci`; `windows` lets host and client be Windows programs.
+pub(crate) fn check(shell: &Shell, root: &Path, windows: bool) -> Result<()> {
     run(
         shell,
         root,
         &Options {
             board: None,
             image: None,
+            windows,
             yes: true,
             keep: false,
             stop: false,
@@ -140,10 +149,18 @@ fn show(
     steps.quiet("packages", "Debian packages for two PCs", || {
         debian::provide(shell, &PACKAGES, Consent::new(options.yes))
     })?;
-    let programs = steps.quiet("build", "relay, agents and operator's tool", || {
+    let folder = steps.quiet("build", "relay, agents and operator's tool", || {
         build(shell, root, options.board.is_some())
     })?;
-    let folder = programs.folder.clone();
+    let windows = if options.windows {
+        Some(steps.loud("windows", || windows(shell, root, options))?)
+    } else {
+        None
+    };
+    let programs = Programs {
+        folder: folder.clone(),
+        windows,
+    };
     let board = options.board.as_deref();
     let board = board.map(|name| Board {
         name,
@@ -167,7 +184,12 @@ fn show(
         })?;
     }
     let seen = played?;
-    let path = demo.join("desktop.png");
+    let name = if options.windows {
+        "windows.png"
+    } else {
+        "desktop.png"
+    };
+    let path = demo.join(name);
     seen.picture.save(&path)?;
     report::say(&format!(
         "Picture: {}\n\
@@ -192,7 +214,7 @@ struct Seen {
 fn play(
     stage: &mut Stage<'_>,
     steps: &mut Steps,
-    programs: Programs,
+    programs: Programs<'_>,
     board: Option<&Board<'_>>,
 ) -> Result<Seen> {
     let pattern = Pattern::random()?;
@@ -214,12 +236,19 @@ fn play(
             })?;
         }
     }
-    steps.quiet("host", "linked to the relay", || {
-        deployment.start_host(stage, &desktop)
+    let windows = deployment.programs.windows.as_ref();
+    let before = steps.quiet("host", "linked to the relay", || match windows {
+        None => deployment.start_host(stage, &desktop).map(|()| None),
+        Some(windows) => deployment.start_service(stage, windows, &desktop).map(Some),
     })?;
-    steps.quiet("client", "password check, tunnel, RDP login", || {
-        deployment.start_client(stage, &screen)
-    })?;
+    steps.quiet(
+        "client",
+        "password check, tunnel, RDP login",
+        || match windows {
+            None => deployment.start_client(stage, &screen),
+            Some(windows) => deployment.start_windows_client(stage, &screen, windows),
+        },
+    )?;
     let (picture, blocks) = steps.quiet("picture", "the office desktop at home", || {
         look(stage, &screen, &pattern)
     })?;
@@ -233,6 +262,11 @@ fn play(
             "the board's screen tells of one session".to_owned()
         }
     };
+    if let (Some(windows), Some(before)) = (windows, before) {
+        steps.quiet("remove", "the service, and the registry as before", || {
+            windows.remove(stage, &before)
+        })?;
+    }
     Ok(Seen {
         picture,
         blocks,
@@ -272,7 +306,7 @@ fn look(stage: &mut Stage<'_>, screen: &Screen, pattern: &Pattern) -> Result<(Pi
 }
 
 /// Builds the product's programs and returns their folder; a board brings its own relay.
-fn build(shell: &Shell, root: &Path, board: bool) -> Result<Programs> {
+fn build(shell: &Shell, root: &Path, board: bool) -> Result<PathBuf> {
     let third = if board { "image-testkit" } else { "relay" };
     let messages = shell
         .call("cargo")
@@ -284,11 +318,19 @@ fn build(shell: &Shell, root: &Path, board: bool) -> Result<Programs> {
     let program = programs(&messages)
         .next()
         .context("cargo built no program")?;
-    let folder = program
-        .parent()
-        .context("a program lies in no folder")?
-        .to_owned();
-    Ok(Programs { folder })
+    let folder = program.parent().context("a program lies in no folder")?;
+    Ok(folder.to_owned())
+}
+
+fn windows<'a>(shell: &'a Shell, root: &Path, options: &Options) -> Result<Windows<'a>> {
+    debian::provide(shell, &wine::PACKAGES, Consent::new(options.yes))?;
+    let folder = dist::windows(shell, root, Consent::new(options.yes))?;
+    Ok(Windows {
+        folder,
+        office: Wine::open(shell, root, "office")?,
+        // The client finds out when it is asked to connect to its own PC.
+        home: Wine::open(shell, root, "home")?,
+    })
 }
 
 /// The programs that cargo has built, by its messages.

@@ -112,7 +112,7 @@ impl<'a> Stage<'a> {
     pub(super) fn logs(&self) -> Vec<String> {
         self.processes
             .iter()
-            .filter(|process| process.name().starts_with("tasuki"))
+            .filter(|process| process.name().starts_with("tasuki") || process.name() == "wine")
             .map(|process| format!("{} said:\n{}", process.name(), process.log_tail()))
             .collect()
     }

@@ -1,0 +1,125 @@
+//! Debian's cargo, told what must not be seen in a release.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::{PROGRAMS, System};
+use crate::demo;
+use crate::exec::{Call, Shell};
+
+/// From nothing, on a busy machine with two processors.
+const LIMIT: Duration = Duration::from_secs(2 * 3600);
+
+const CARGO: &str = "/usr/bin/cargo";
+/// Cargo would otherwise take rustup's, which has another library.
+const RUSTC: &str = "/usr/bin/rustc";
+
+/// Builds a system's programs; `cache` keeps what cargo can use again. Returns their folder.
+pub(super) fn release(shell: &Shell, root: &Path, system: System, cache: &Path) -> Result<PathBuf> {
+    let mut call = cargo(shell, root, system, "build", cache)?.args(["--package", "agent"]);
+    for program in PROGRAMS {
+        call = call.args(["--bin", program]);
+    }
+    call.run(LIMIT)?;
+    Ok(folder(system, cache))
+}
+
+/// Builds the program for Windows that tests put in a viewer's place.
+pub(super) fn passage(shell: &Shell, root: &Path, cache: &Path) -> Result<PathBuf> {
+    cargo(shell, root, System::Windows, "build", cache)?
+        .args(["--package", "agent-windows", "--example", "passage"])
+        .run(LIMIT)?;
+    Ok(folder(System::Windows, cache).join("examples/passage.exe"))
+}
+
+/// Builds the tests of `agent-windows`, and returns the programs.
+pub(super) fn seam_tests(shell: &Shell, root: &Path, cache: &Path) -> Result<Vec<PathBuf>> {
+    let messages = cargo(shell, root, System::Windows, "test", cache)?
+        .args(["--no-run", "--package", "agent-windows", "--lib"])
+        // Otherwise tests would unwind, and all of Rust's library be compiled once more for that.
+        .arg("-Zpanic-abort-tests")
+        .arg("--message-format=json-render-diagnostics")
+        .output_shown(LIMIT)?;
+    Ok(demo::programs(&messages).collect())
+}
+
+fn folder(system: System, cache: &Path) -> PathBuf {
+    cache.join(system.triple()).join("dist")
+}
+
+fn cargo<'a>(
+    shell: &'a Shell,
+    root: &Path,
+    system: System,
+    command: &str,
+    cache: &Path,
+) -> Result<Call<'a>> {
+    let triple = system.triple();
+    let call = shell
+        .call(CARGO)
+        .args([command, "--profile", "dist", "--locked", "--quiet"])
+        .args(["--target", triple])
+        .env("RUSTC", RUSTC)
+        .env("CARGO_TARGET_DIR", cache)
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(system, cache)?)
+        .env(
+            &format!("CFLAGS_{}", triple.replace('-', "_")),
+            c_flags(cache)?,
+        )
+        .dir(root);
+    Ok(match system {
+        // There is no package with Rust's library for Windows; its source is compiled along.
+        System::Windows => call
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC_BOOTSTRAP", "1"),
+        System::Linux => call,
+        System::LinuxArm => call
+            .env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc")
+            .env("AR_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-ar")
+            .env(
+                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+                "aarch64-linux-gnu-gcc",
+            ),
+    })
+}
+
+/// Folders of this machine, and what is seen instead of them.
+fn places(cache: &Path) -> Result<[(PathBuf, &'static str); 2]> {
+    let cargo = match env::var_os("CARGO_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cargo"),
+    };
+    Ok([(cache.to_owned(), "/target"), (cargo, "/cargo")])
+}
+
+fn flags(system: System, cache: &Path) -> Result<OsString> {
+    let mut flags = OsString::new();
+    for (place, name) in places(cache)? {
+        flags.push("--remap-path-prefix=");
+        flags.push(place);
+        flags.push(format!("={name}\x1f"));
+    }
+    flags.push(match system {
+        System::Windows => "-Clink-arg=-Wl,--no-insert-timestamp",
+        System::Linux | System::LinuxArm => "-Clink-arg=-Wl,--build-id=none",
+    });
+    Ok(flags)
+}
+
+fn c_flags(cache: &Path) -> Result<OsString> {
+    let mut flags = OsString::new();
+    for (place, name) in places(cache)? {
+        if !flags.is_empty() {
+            flags.push(" ");
+        }
+        flags.push("-ffile-prefix-map=");
+        flags.push(place);
+        flags.push(format!("={name}"));
+    }
+    Ok(flags)
+}

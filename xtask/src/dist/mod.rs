@@ -1,0 +1,224 @@
+//! `cargo xtask dist`: the stock agents, as released.
+//!
+//! Debian's compiler builds them, whatever rustup has here, so that two machines make the same
+//! bytes. What is wrong with a program that was built is an error: a DLL that some Windows lacks,
+//! a missing hardening flag, too many bytes.
+
+mod compile;
+mod elf;
+mod pe;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::debian::{self, Consent, Package};
+use crate::exec::Shell;
+use crate::wine::{self, Wine};
+use crate::{cache, report};
+
+/// The most that a program may have, in bytes: a little more than the host has today, so that
+/// growth is noticed. 4,000,000 is the goal, which neither program for Windows has reached.
+const SIZE_MAX: u64 = 5_000_000;
+
+const TESTS_LIMIT: Duration = Duration::from_secs(300);
+
+const PROGRAMS: [&str; 2] = ["tasuki-host", "tasuki-client"];
+
+/// What a release is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    Windows,
+    Linux,
+    LinuxArm,
+}
+
+impl System {
+    const ALL: [Self; 3] = [Self::Windows, Self::Linux, Self::LinuxArm];
+
+    /// The folder of its programs, as `--only` names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Windows => "windows-x86-64",
+            Self::Linux => "linux-x86-64",
+            Self::LinuxArm => "linux-aarch64",
+        }
+    }
+
+    fn triple(self) -> &'static str {
+        match self {
+            Self::Windows => "x86_64-pc-windows-gnu",
+            Self::Linux => "x86_64-unknown-linux-gnu",
+            Self::LinuxArm => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Windows => ".exe",
+            Self::Linux | Self::LinuxArm => "",
+        }
+    }
+
+    fn packages(self) -> &'static [Package] {
+        match self {
+            Self::Windows => &WINDOWS_PACKAGES,
+            Self::Linux => &[],
+            Self::LinuxArm => &ARM_PACKAGES,
+        }
+    }
+}
+
+const COMPILER_PACKAGES: [Package; 3] = [
+    Package {
+        name: "cargo-web",
+        purpose: "builds releases",
+    },
+    Package {
+        name: "rustc-web",
+        purpose: "the compiler of releases",
+    },
+    Package {
+        name: "cmake",
+        purpose: "builds aws-lc, the cryptography of TLS",
+    },
+];
+
+const WINDOWS_PACKAGES: [Package; 3] = [
+    Package {
+        name: "gcc-mingw-w64-x86-64",
+        purpose: "C compiler and linker for Windows",
+    },
+    Package {
+        name: "nasm",
+        purpose: "assembles aws-lc for Windows",
+    },
+    Package {
+        name: "rust-web-src",
+        purpose: "Rust's own library, built for Windows",
+    },
+];
+
+const ARM_PACKAGES: [Package; 2] = [
+    Package {
+        name: "gcc-aarch64-linux-gnu",
+        purpose: "C compiler and linker for ARM",
+    },
+    Package {
+        name: "libstd-rust-web-dev:arm64",
+        purpose: "Rust's own library for ARM",
+    },
+];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Build for one system only: windows-x86-64, linux-x86-64 or linux-aarch64.
+    #[arg(long, value_name = "SYSTEM")]
+    only: Option<String>,
+    /// Build a second time from nothing and compare every byte. Takes as long as a first build.
+    #[arg(long)]
+    twice: bool,
+    /// Install missing Debian packages without asking; so does the environment variable CI.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
+    let only = options.only.as_deref();
+    let systems = System::ALL
+        .into_iter()
+        .filter(|system| only.is_none_or(|name| name == system.name()));
+    let systems: Vec<System> = systems.collect();
+    if systems.is_empty() {
+        let names = System::ALL.map(System::name).join(", ");
+        bail!("there is no such system; there are {names}");
+    }
+    provide(shell, &systems, Consent::new(options.yes))?;
+    for system in systems {
+        let folder = build(shell, root, system)?;
+        report::say(&format!("  in {}", folder.display()));
+        if options.twice {
+            again(shell, root, system, &folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// The folder of the programs for Windows, with what tests need beside them.
+pub(crate) fn windows(shell: &Shell, root: &Path, consent: Consent) -> Result<PathBuf> {
+    provide(shell, &[System::Windows], consent)?;
+    let folder = build(shell, root, System::Windows)?;
+    let built = compile::passage(shell, root, &cache::folder("agents")?)?;
+    fs::copy(built, folder.join("passage.exe"))?;
+    Ok(folder)
+}
+
+/// Runs the tests of what has no safe call in Windows, under Wine.
+pub(crate) fn test_seam(shell: &Shell, root: &Path, consent: Consent) -> Result<()> {
+    provide(shell, &[System::Windows], consent)?;
+    debian::provide(shell, &wine::PACKAGES, consent)?;
+    let wine = Wine::open(shell, root, "office")?;
+    for test in compile::seam_tests(shell, root, &cache::folder("agents")?)? {
+        wine.call(|loader| shell.call(loader), &test)
+            .run(TESTS_LIMIT)?;
+    }
+    Ok(())
+}
+
+fn provide(shell: &Shell, systems: &[System], consent: Consent) -> Result<()> {
+    let special = systems.iter().flat_map(|system| system.packages());
+    let packages: Vec<Package> = COMPILER_PACKAGES.iter().chain(special).copied().collect();
+    debian::provide(shell, &packages, consent)
+}
+
+/// Builds a system's programs, checks them, and returns the folder that holds them.
+///
+/// # Errors
+///
+/// One cannot be built, or must not be released as it is.
+fn build(shell: &Shell, root: &Path, system: System) -> Result<PathBuf> {
+    report::say(&format!("{}:", system.name()));
+    let built = compile::release(shell, root, system, &cache::folder("agents")?)?;
+    let folder = root.join("target/dist").join(system.name());
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for program in PROGRAMS {
+        let name = format!("{program}{}", system.suffix());
+        let from = built.join(&name);
+        let bytes = fs::read(&from).with_context(|| format!("no {}", from.display()))?;
+        check(system, &bytes).with_context(|| format!("{name} must not be released"))?;
+        report::say(&format!("  {name:<20} {:>9} bytes", bytes.len()));
+        fs::write(folder.join(&name), bytes)?;
+    }
+    Ok(folder)
+}
+
+fn check(system: System, bytes: &[u8]) -> Result<()> {
+    let size = u64::try_from(bytes.len())?;
+    ensure!(
+        size <= SIZE_MAX,
+        "it has {size} bytes, and {SIZE_MAX} is the most; see what became larger"
+    );
+    match system {
+        System::Windows => pe::check(bytes),
+        System::Linux | System::LinuxArm => elf::check(bytes),
+    }
+}
+
+/// Builds in an empty folder elsewhere, and compares.
+fn again(shell: &Shell, root: &Path, system: System, first: &Path) -> Result<()> {
+    let elsewhere = tempfile::tempdir().context("no room for a second build")?;
+    let built = compile::release(shell, root, system, elsewhere.path())?;
+    for program in PROGRAMS {
+        let name = format!("{program}{}", system.suffix());
+        let [one, two] = [first, &built].map(|folder| fs::read(folder.join(&name)));
+        ensure!(
+            one? == two?,
+            "{name} came out differently the second time; compare with diffoscope"
+        );
+    }
+    report::say("  the same bytes twice");
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Windows programs on this machine: Wine, with PCs that outlive a run.
+//!
+//! What runs in it can reach all of this user's files as drive Z. Dropping it ends everything
+//! that still runs there, services too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::debian::Package;
+use crate::exec::{Call, Shell};
+use crate::report;
+
+const MAKE_LIMIT: Duration = Duration::from_secs(600);
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) const PACKAGES: [Package; 3] = [
+    Package {
+        name: "wine",
+        purpose: "runs Windows programs here",
+    },
+    Package {
+        name: "wine64",
+        purpose: "the same, of 64 bits",
+    },
+    Package {
+        name: "gcc-mingw-w64-x86-64",
+        purpose: "builds a library that this Wine lacks",
+    },
+];
+
+const WINE: &str = "wine";
+const SERVER: &str = "wineserver";
+/// What Rust's library needs and Wine 8 lacks.
+const LACKING: &str = "bcryptprimitives.dll";
+
+/// A Windows.
+pub(crate) struct Wine<'a> {
+    shell: &'a Shell,
+    prefix: PathBuf,
+}
+
+impl<'a> Wine<'a> {
+    /// Opens this repository's PC of that name; the first time it is made, which takes a minute.
+    pub(crate) fn open(shell: &'a Shell, root: &Path, name: &str) -> Result<Self> {
+        let prefix = root.join("target/wine").join(name);
+        fs::create_dir_all(&prefix).with_context(|| format!("cannot make {}", prefix.display()))?;
+        let wine = Self { shell, prefix };
+        let library = wine.prefix.join("drive_c/windows/system32").join(LACKING);
+        let is_made = library.exists();
+        if !is_made {
+            fs::remove_dir_all(&wine.prefix)?;
+            fs::create_dir(&wine.prefix)?;
+        }
+        // Otherwise it would be shut down, and started again, between any two programs. When one
+        // is there already, from a run that was killed, it fails, and that one will do.
+        wine.dress(shell.call(SERVER).arg("--persistent"))
+            .finish(END_LIMIT)?;
+        if !is_made {
+            wine.make(root, &library)
+                .context("cannot make a Windows to run programs in")?;
+        }
+        Ok(wine)
+    }
+
+    fn make(&self, root: &Path, library: &Path) -> Result<()> {
+        report::say("making a Windows under Wine, once");
+        self.dress(self.shell.call(WINE).args(["wineboot", "--init"]))
+            .output(MAKE_LIMIT)?;
+        // It comes last: with it the Windows is complete.
+        self.shell
+            .call("x86_64-w64-mingw32-gcc")
+            .args(["-O2", "-s", "-shared", "-o"])
+            .arg(library)
+            .arg(root.join("xtask/wine/bcryptprimitives.c"))
+            .arg("-ladvapi32")
+            .output(MAKE_LIMIT)?;
+        Ok(())
+    }
+
+    /// A call of a Windows program, for which `call` starts Wine.
+    pub(crate) fn call<'c>(&self, call: impl FnOnce(&str) -> Call<'c>, program: &Path) -> Call<'c> {
+        self.dress(call(WINE).arg(program))
+    }
+
+    fn dress<'c>(&self, call: Call<'c>) -> Call<'c> {
+        call.env("WINEPREFIX", &self.prefix)
+            .env("WINEARCH", "win64")
+            .env("WINEDEBUG", "-all")
+            // No window shall ask for a browser or for .NET.
+            .env("WINEDLLOVERRIDES", "mscoree=;mshtml=")
+            .env_remove("DISPLAY")
+    }
+
+    /// Its drive C.
+    pub(crate) fn drive_c(&self) -> PathBuf {
+        self.prefix.join("drive_c")
+    }
+
+    /// A path of this machine as Windows programs write it.
+    pub(crate) fn path(path: &Path) -> String {
+        format!("Z:{}", path.display()).replace('/', "\\")
+    }
+}
+
+impl Drop for Wine<'_> {
+    fn drop(&mut self) {
+        let end = self.dress(self.shell.call(SERVER).arg("--kill"));
+        // It fails when nothing runs.
+        let _ = end.unstoppable().finish(END_LIMIT);
+    }
+}
