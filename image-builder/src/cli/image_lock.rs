@@ -29,7 +29,8 @@ pub(super) enum Command {
     },
     /// Tell whether the locks fit the boards, and all maintainer scripts are reviewed
     Check,
-    /// Get all locked packages into the cache; exits 69 if one is nowhere to be had any more
+    /// Get all locked packages into the cache, QEMU's included; exits 69 if one is nowhere to be
+    /// had any more
     Fetch,
     /// Keep all locked packages in a folder, for the day when mirrors have forgotten them
     Archive {
@@ -248,7 +249,9 @@ fn stale(workplace: &Workplace, reviewed: &Reviewed) -> Result<Vec<crate::identi
 
 fn fetch(workplace: &Workplace, out: &mut dyn Write) -> Result<()> {
     let store = workplace.store()?;
-    for lock in locks(workplace)? {
+    let mut locks = locks(workplace)?;
+    locks.push(workplace.lock_file(MACHINES_LOCK)?);
+    for lock in locks {
         let packages: Vec<&Locked> = lock.packages.iter().collect();
         store.fetch(&packages, lock.time, &workplace.progress)?;
     }
@@ -271,6 +274,7 @@ fn archive(workplace: &Workplace, folder: &Path, out: &mut dyn Write) -> Result<
     Ok(())
 }
 
+/// Those that images are made from.
 fn locks(workplace: &Workplace) -> Result<Vec<Lock>> {
     let mut locks = vec![workplace.tools_lock()?];
     for architecture in Architecture::ALL {

@@ -35,7 +35,7 @@ fn a_package_that_no_source_has_stops_with_its_name_and_what_to_do() {
     let boards = folder.path().join("boards");
     fs::create_dir(&boards).expect("a folder");
     fs::write(boards.join("packages.toml"), "root = []\ntools = []\n").expect("writes");
-    for name in ["tools", "arm64", "amd64"] {
+    for name in ["tools", "machines", "arm64", "amd64"] {
         let architecture = if name == "arm64" { "arm64" } else { "amd64" };
         let lock = format!(
             "format = 1\narchitecture = \"{architecture}\"\ntime = \"2026-11-21T08:00:00Z\"\n\

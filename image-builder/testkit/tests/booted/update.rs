@@ -68,7 +68,7 @@ fn an_update_runs_and_one_that_fails_gives_the_old_system_back() -> Result<()> {
 }
 
 #[test]
-#[ignore = "boots a board several dozen times: cargo xtask nightly update"]
+#[ignore = "boots a board several dozen times: cargo xtask nightly power"]
 fn a_board_serves_wherever_its_update_is_cut() -> Result<()> {
     let lab = Lab::open()?;
     let before = lab.card("before.img", OLD)?;
