@@ -24,6 +24,8 @@ pub const FAILURE: &str = "/var/lib/tasuki/board/failure";
 pub const NODE: &str = "/run/tasuki/node.toml";
 pub const NETWORK: &str = "/run/systemd/network";
 pub const LOG_HOST: &str = "/run/tasuki/log-host";
+/// Who may log in.
+pub const SSH_KEY: &str = "/run/tasuki/ssh/authorized_keys";
 pub const WARNINGS: &str = "/run/tasuki/warnings";
 pub const LOCATE: &str = "/run/tasuki/locate";
 /// Seconds since the kernel started, when the card was looked at: from then on the relay starts.

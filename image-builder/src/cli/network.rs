@@ -1,11 +1,13 @@
 //! Options that say how a board is reached where it stands, for the commands that issue one.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use protocol::file::address::{Address, Host};
-use protocol::file::network::{Addressing, Network};
+use protocol::file::network::{Addressing, Network, SshKey};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
@@ -31,6 +33,10 @@ pub(super) struct NetworkArguments {
     /// Where the board's log goes, as syslog over TCP
     #[arg(long, value_name = "HOST:PORT")]
     log_host: Option<Address>,
+    /// Who may log in to the board as root, by SSH: the file of a public key, as
+    /// ~/.ssh/id_ed25519.pub, or "none"
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Option<PathBuf>,
 }
 
 impl NetworkArguments {
@@ -57,9 +63,23 @@ impl NetworkArguments {
         if self.log_host.is_some() {
             network.log_host = self.log_host;
         }
+        if let Some(path) = self.ssh_key {
+            network.ssh_key = match path.to_str() {
+                Some("none") => None,
+                _ => Some(ssh_key(&path)?),
+            };
+        }
         if let Some((key, problem)) = network.problems().into_iter().next() {
             bail!("--{key}: {problem}");
         }
         Ok(network)
     }
+}
+
+/// The key in a file that ssh-keygen(1) wrote.
+fn ssh_key(path: &Path) -> Result<SshKey> {
+    let told = || format!("--ssh-key: {}", path.display());
+    let text = fs::read_to_string(path).with_context(told)?;
+    let key = text.parse().map_err(|problem: &str| anyhow!(problem));
+    key.with_context(told)
 }

@@ -56,6 +56,14 @@ fn a_boards_network_is_remembered_until_it_is_changed() {
     assert_eq!(remembered.vlan, Some(12));
     assert_eq!(changed.ipv4, Addressing::Auto);
     assert_eq!((changed.vlan, changed.dns.len()), (None, 1));
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB me";
+    fs::write(shell.path("me.pub"), format!("{key}\n")).expect("writes");
+    shell.done("node renew tokyo-1 --ssh-key me.pub");
+    assert_eq!(network(&shell).ssh_key.expect("has one").as_str(), key);
+    shell.done("node renew tokyo-1 --ssh-key none");
+    assert_eq!(network(&shell), changed);
+    let said = shell.refused("node renew tokyo-1 --ssh-key tokyo-1.node.toml");
+    assert!(said.contains("--ssh-key: tokyo-1.node.toml: "), "{said}");
     let said = shell.refused("node renew tokyo-1 --ipv4 none --ipv6 none");
     assert!(said.contains("nobody could reach the board"), "{said}");
     assert_eq!(

@@ -20,10 +20,10 @@ pub(super) const BOARD: Booted = Booted {
     board: "vm-x86-64",
     suite: Suite {
         name: "board",
-        what: "an image in QEMU: what is open inside, bad cards, a board swapped, ten quiet minutes",
+        what: "an image in QEMU: what is open inside, who may log in, bad cards, a swap, ten quiet minutes",
         package: "image-testkit",
         program: "booted",
-        prefixes: &["data::", "inside::", "quiet::", "swap::"],
+        prefixes: &["data::", "inside::", "login::", "quiet::", "swap::"],
         without: &[],
         variables: &[("TASUKI_BOARD", "vm-x86-64")],
         release: false,

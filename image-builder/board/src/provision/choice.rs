@@ -8,9 +8,6 @@ use std::time::SystemTime;
 use protocol::file::node::NodeFile;
 use tasuki_relay::config::check_node;
 
-const NO_SSH: &str = "nobody can log in to this board: its image holds no SSH server; take the \
-                      line out (the board serves all the same)";
-
 /// Mistakes of one file to tell: consoles are slow, and nobody reads more.
 const MISTAKES_MAX: usize = 20;
 
@@ -110,9 +107,6 @@ fn newest(
     for CardFile { name, text } in files {
         match text.map(|text| (check_node(&text, now), text)) {
             Ok((Ok((node, _)), text)) => {
-                if node.setup.network.ssh_key.is_some() {
-                    problems.push(format!("{name}: network.ssh_key: {NO_SSH}"));
-                }
                 let chosen = Chosen {
                     node,
                     text,

@@ -96,7 +96,7 @@ fn apply(system: &System, board: &Board, choice: &Choice) -> Result<()> {
     for name in network::NAMES {
         file::remove(&folder.join(name))?;
     }
-    for place in [places::NODE, places::LOG_HOST] {
+    for place in [places::NODE, places::LOG_HOST, places::SSH_KEY] {
         file::remove(&system.at(place))?;
     }
     // A board without a node file still asks for an address, so that a person sees it alive.
@@ -115,6 +115,10 @@ fn apply(system: &System, board: &Board, choice: &Choice) -> Result<()> {
     if let Some(host) = &setup.network.log_host {
         let line = format!("{host}\n");
         file::replace(&system.at(places::LOG_HOST), line.as_bytes(), 0o644)?;
+    }
+    if let Some(key) = &setup.network.ssh_key {
+        let line = format!("{key}\n");
+        file::replace(&system.at(places::SSH_KEY), line.as_bytes(), 0o600)?;
     }
     system
         .set_host_name(chosen.node.name.as_str())

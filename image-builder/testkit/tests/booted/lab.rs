@@ -80,6 +80,12 @@ impl Lab {
         Ok(lab)
     }
 
+    /// Makes the board's node file anew, with these options.
+    pub(crate) fn renew_node(&self, options: &[&str]) -> Result<()> {
+        let renew = ["node", "renew", NODE, "--out", &self.text("node.toml")];
+        self.tasuki(&[&renew[..], options].concat())
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -2,7 +2,7 @@
 //! updated, damaged, and looked at from outside and inside.
 //!
 //! Ignored by `cargo test`, for a boot takes the better part of a minute: `cargo xtask nightly
-//! board|slots|power|update` builds the images and runs these tests, `TASUKI_BOARD` names another
+//! board|slots|power|virt` builds the images and runs these tests, `TASUKI_BOARD` names another
 //! board than `vm-x86-64`.
 
 #![expect(
@@ -17,6 +17,7 @@ mod data;
 mod first_boot;
 mod inside;
 mod lab;
+mod login;
 mod quiet;
 mod swap;
 mod update;
