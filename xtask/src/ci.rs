@@ -98,7 +98,7 @@ struct Step {
     work: fn(&Tree<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: &[Step] = &[
     Step {
         name: "packages",
         what: "Debian packages that tests and demo need",
@@ -168,7 +168,7 @@ const STEPS: [Step; 12] = [
 
 pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     if options.list {
-        for step in &STEPS {
+        for step in STEPS {
             report::say(&format!("{:<10} {}", step.name, step.what));
         }
         return Ok(());
