@@ -118,6 +118,39 @@ impl Program {
         Ok(())
     }
 
+    /// Ends it without a word.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        if let Some(group) = Group::led_by(self.child.id()) {
+            group.kill();
+        }
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Tells it to end, and waits until it has done so by itself.
+    ///
+    /// # Errors
+    /// It did not, or not well.
+    pub(crate) fn finish(mut self, stop: &Interrupt) -> anyhow::Result<()> {
+        if let Some(group) = Group::led_by(self.child.id()) {
+            group.terminate();
+        }
+        let until = Instant::now() + START_LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(
+                    status.success(),
+                    "{} ended with {status}\n{}",
+                    self.name,
+                    self.complaint()
+                );
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < until, "{} does not end", self.name);
+            stop.sleep(POLL)?;
+        }
+    }
+
     /// The end of what it has printed.
     fn complaint(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();

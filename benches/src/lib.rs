@@ -3,12 +3,16 @@
 //! `docs/BENCHMARKS.md` says what is measured and why it can be trusted.
 //! [`scenario`] is what to do, [`load`] does it, [`subject`] and [`peer`] are what it is done to,
 //! [`sample`] watches, [`round`] puts them together, [`report`] keeps what was seen, [`verdict`] judges it,
-//! and [`cost`] makes money of it. Micro-benchmarks of the relay's hot paths lie in `micro`:
-//! `cargo bench -p tasuki-bench`.
+//! and [`cost`] makes money of it. [`idle`] asks what those cost who say nothing, [`storm`] brings
+//! thousands of hosts at once, and [`instructions`] counts instead of measuring.
+//! Micro-benchmarks of the relay's hot paths lie in `micro`: `cargo bench -p tasuki-bench`.
 
+mod callgrind;
 pub mod cli;
 pub mod cost;
 mod exec;
+pub mod idle;
+pub mod instructions;
 pub mod load;
 mod number;
 mod peer;
@@ -18,6 +22,7 @@ mod round;
 mod sample;
 pub mod scenario;
 pub mod statistics;
+pub mod storm;
 pub mod subject;
 mod sys;
 pub mod verdict;

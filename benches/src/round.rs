@@ -38,6 +38,7 @@ pub(crate) fn run(
         program,
         helpers,
         folder,
+        ..
     } = subject;
     let mut progress = Progress::new(&name);
     let load = Load::start(scenario, way, placement)?;

@@ -1,6 +1,8 @@
 //! Looks at a subject's processes: CPU time, memory, descriptors, threads, context switches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use procfs::process::{Process, Stat, Task, all_processes};
@@ -109,6 +111,61 @@ impl Watch {
     }
 }
 
+/// Where the kernel has its memory controllers, and what they call a group's use: the first
+/// version, then the second (`Documentation/admin-guide/cgroup-v1/memory.rst`, `cgroup-v2.rst`).
+const CONTROLLERS: [(&str, &[&str]); 2] = [
+    (
+        "/sys/fs/cgroup/memory",
+        &["memory.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"],
+    ),
+    ("/sys/fs/cgroup", &["memory.current"]),
+];
+
+/// A control group around one process: what it takes in the kernel counts as well.
+#[derive(Debug)]
+pub(crate) struct Group {
+    folder: PathBuf,
+    figures: &'static [&'static str],
+    process: u32,
+}
+
+impl Group {
+    /// `None` where the kernel has none for us, as in many containers and for anybody but root.
+    pub(crate) fn around(process: u32) -> Option<Self> {
+        CONTROLLERS.iter().find_map(|(root, figures)| {
+            let folder = Path::new(root).join(format!("tasuki-bench-{process}"));
+            fs::create_dir(&folder).ok()?;
+            let group = Self {
+                folder,
+                figures,
+                process,
+            };
+            let member = fs::write(group.folder.join("cgroup.procs"), process.to_string());
+            member.ok()?;
+            group.bytes().map(|_| group)
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let figure = |name| {
+            let text = fs::read_to_string(self.folder.join(name)).ok()?;
+            text.trim().parse::<u64>().ok()
+        };
+        // A kernel without the second figure counts it in the first.
+        let (first, rest) = self.figures.split_first()?;
+        Some(figure(first)? + rest.iter().filter_map(figure).sum::<u64>())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Its process leaves when it is gone or moved; a group that stays behind takes nothing.
+        let root = self.folder.with_file_name("cgroup.procs");
+        let _ = fs::write(root, self.process.to_string());
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
 /// CPU time of a thread. The kernel counts it in nanoseconds as a whole, and tells user and system
 /// apart in ticks of 10 ms: too coarse for a peer with a process for each session.
 fn used(task: &Task) -> anyhow::Result<Cpu> {
@@ -128,7 +185,7 @@ fn used(task: &Task) -> anyhow::Result<Cpu> {
 
 /// Memory of all TCP sockets of this network namespace (`/proc/net/sockstat`, in pages).
 fn tcp_memory() -> anyhow::Result<u64> {
-    let text = std::fs::read_to_string("/proc/net/sockstat")?;
+    let text = fs::read_to_string("/proc/net/sockstat")?;
     pages(&text)
         .map(|pages| pages * PAGE)
         .context("/proc/net/sockstat has no TCP memory")
@@ -146,7 +203,6 @@ fn pages(sockstat: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::exec::{self, Program};
-    use std::path::Path;
     use std::time::{Duration, Instant};
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a load is put on: our relay, a board across the network, or nothing at all.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,6 +10,7 @@ use anyhow::{Context, anyhow};
 use protocol::file::entry::Entry;
 use tempfile::TempDir;
 
+use crate::callgrind;
 use crate::exec::{self, Interrupt, Program};
 use crate::load::Way;
 use crate::report::comparison::{DIRECT, OURS};
@@ -19,6 +21,9 @@ const SESSIONS_SPARE: u32 = 64;
 /// Sessions that the relay's own memory budget is for; more of them need more.
 const SESSIONS_A_BUDGET: u32 = 2_000;
 const BUDGET_MIB: u32 = 128;
+
+/// The relay's own folder below its place.
+const STATE: &str = "state";
 
 /// A relay, ready to be loaded.
 #[derive(Debug)]
@@ -31,9 +36,51 @@ pub(crate) struct Subject {
     pub(crate) way: Way,
     /// None when there is none, or when it is out of reach. Before the folder with its log.
     pub(crate) program: Option<Program>,
+    /// How to start it once more.
+    pub(crate) launch: Option<Launch>,
     /// What a peer needs at the other end; not measured.
     pub(crate) helpers: Vec<Program>,
     pub(crate) folder: Option<TempDir>,
+}
+
+impl Subject {
+    /// Kills its program, as a board dies.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.program
+            .take()
+            .context("this relay is out of reach")?
+            .kill()
+    }
+
+    /// Starts our relay again, with what it has kept.
+    pub(crate) fn start_again(&mut self, stop: &Interrupt) -> anyhow::Result<()> {
+        let launch = self.launch.as_ref().context("this relay is not ours")?;
+        self.program = Some(launch.start(stop)?);
+        Ok(())
+    }
+
+    /// Where our relay keeps what is its own.
+    pub(crate) fn state(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.path().join(STATE))
+    }
+}
+
+/// The command that starts our relay.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    words: Vec<OsString>,
+    log: PathBuf,
+    cpus: Vec<usize>,
+    address: SocketAddr,
+}
+
+impl Launch {
+    fn start(&self, stop: &Interrupt) -> anyhow::Result<Program> {
+        let (program, arguments) = self.words.split_first().context("no command")?;
+        let mut program = Program::start(Path::new(program), arguments, &self.log, &self.cpus)?;
+        program.wait_for(self.address, stop)?;
+        Ok(program)
+    }
 }
 
 /// How our relay is started.
@@ -46,6 +93,9 @@ pub struct RelayOptions {
     /// Threads of its data plane.
     pub workers: usize,
     pub sessions: u32,
+    /// Under valgrind, which counts its instructions; without the sandbox, which valgrind does not
+    /// know.
+    pub counted: bool,
 }
 
 impl Subject {
@@ -61,6 +111,7 @@ impl Subject {
                 back,
             },
             program: None,
+            launch: None,
             helpers: Vec::new(),
             folder: None,
         })
@@ -79,6 +130,7 @@ impl Subject {
             ),
             way: Way::Tasuki(Box::new(entry)),
             program: None,
+            launch: None,
             helpers: Vec::new(),
             folder: None,
         })
@@ -118,19 +170,26 @@ impl Subject {
         let config = place.join("relay.toml");
         fs::write(&config, &settings)?;
         hand_over(place)?;
-        let mut program = Program::start(
-            &find(&options.programs, "tasuki-relay")?,
-            &["run".as_ref(), "--config".as_ref(), config.as_os_str()],
-            &place.join("relay.log"),
-            &options.cpus,
-        )?;
-        program.wait_for(address, stop)?;
+        let relay = find(&options.programs, "tasuki-relay")?;
+        let mut words: Vec<OsString> = Vec::new();
+        if options.counted {
+            words = callgrind::command(&place.join(STATE));
+        }
+        words.extend([relay.into(), "run".into(), "--config".into(), config.into()]);
+        let launch = Launch {
+            words,
+            log: place.join("relay.log"),
+            cpus: options.cpus.clone(),
+            address,
+        };
+        let program = launch.start(stop)?;
         Ok(Self {
             name: OURS.to_owned(),
             family: OURS.to_owned(),
             settings,
             way: Way::Tasuki(Box::new(read_entry(&entry)?)),
             program: Some(program),
+            launch: Some(launch),
             helpers: Vec::new(),
             folder: Some(folder),
         })
@@ -150,12 +209,13 @@ fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> Str
          control_socket = \"run/control.sock\"\n\
          metrics_listen = \"127.0.0.1:0\"\n\
          workers = {}\n\
+         sandbox = {}\n\
          \n\
          [limits]\n\
          sessions = {sessions}\n\
          memory_budget = \"{budget}M\"\n\
          claims_per_range = 65536\n",
-        options.workers
+        options.workers, !options.counted
     )
 }
 
@@ -166,12 +226,12 @@ fn is_roots(folder: &Path) -> anyhow::Result<bool> {
 
 /// Gives the relay's files to the user whom it becomes, as an operator does once.
 fn hand_over(folder: &Path) -> anyhow::Result<()> {
-    for name in ["state", "run"] {
+    for name in [STATE, "run"] {
         fs::create_dir(folder.join(name))?;
     }
     if is_roots(folder)? {
         let mut words = vec!["-R".into(), "nobody:".into()];
-        words.extend(["state", "run", "node.toml"].map(|name| folder.join(name)));
+        words.extend([STATE, "run", "node.toml"].map(|name| folder.join(name)));
         exec::output(Path::new("chown"), &words)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     }

@@ -187,14 +187,19 @@ fn saturation(round: &Round) -> Vec<Finding> {
             100.0 * BUSY_MAX
         )));
     }
-    let lag = round.lag.ms(0.99).unwrap_or_default();
-    if lag > LAG_P99_MAX_MS {
+    if is_late(&round.lag) {
+        let lag = round.lag.ms(0.99).unwrap_or_default();
         findings.push(Finding::Unsure(format!(
             "the load side was late: one message in a hundred left {lag:.1} ms after its time, \
              {LAG_P99_MAX_MS} ms at most give a verdict; give it a CPU of its own"
         )));
     }
     findings
+}
+
+/// Whether one message in a hundred left later than a verdict allows.
+pub fn is_late(lag: &Latency) -> bool {
+    lag.ms(0.99).unwrap_or_default() > LAG_P99_MAX_MS
 }
 
 /// Whether a round's figures are the subject's.

@@ -1,13 +1,16 @@
 //! The command line: one file a command, and what they share.
 
 mod cost;
+mod idle;
+mod instructions;
 mod peers;
 mod report;
 mod soak;
+mod storm;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -47,6 +50,12 @@ enum Command {
     Peers(peers::Arguments),
     /// The same with a few hosts that send as fast as they can: CPU time for each GiB
     Bulk(peers::Arguments),
+    /// Gather hosts and sessions that say nothing: memory of each
+    Idle(idle::Arguments),
+    /// Let thousands of hosts come back at once
+    Storm(storm::Arguments),
+    /// Count the relay's own instructions for each message, under valgrind
+    Instructions(instructions::Arguments),
     /// Make one HTML page of a report
     Report(report::Arguments),
     /// Yen per user per month, from a soak that passed
@@ -113,13 +122,18 @@ impl Where {
     }
 
     fn programs(&self) -> Result<PathBuf> {
-        if let Some(programs) = &self.programs {
-            return Ok(programs.clone());
-        }
-        let here = std::env::current_exe().context("where this program is")?;
-        let folder = here.parent().context("this program lies nowhere")?;
-        Ok(folder.to_owned())
+        programs(self.programs.as_deref())
     }
+}
+
+/// The folder of our other programs.
+fn programs(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(programs) = named {
+        return Ok(programs.to_owned());
+    }
+    let here = std::env::current_exe().context("where this program is")?;
+    let folder = here.parent().context("this program lies nowhere")?;
+    Ok(folder.to_owned())
 }
 
 /// Runs the program with the process's arguments.
@@ -148,6 +162,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Re
         Command::Soak(soak) => soak::run(&soak, out),
         Command::Peers(peers) => peers::run(&peers, Measure::Message, out),
         Command::Bulk(bulk) => peers::run(&bulk, Measure::Gib, out),
+        Command::Idle(idle) => idle::run(&idle, out),
+        Command::Instructions(count) => instructions::run(&count, out),
+        Command::Storm(storm) => storm::run(&storm, out),
         Command::Report(report) => report::run(&report, out),
         Command::Cost(cost) => cost::run(&cost, out),
     }

@@ -49,6 +49,7 @@ impl Arguments {
             cpus: self.place.relay_cpus.clone(),
             workers: self.workers,
             sessions: scenario.sessions,
+            counted: false,
         };
         Subject::relay(&options, stop)
     }

@@ -4,8 +4,10 @@
 //! session does is drawn in [`plan`]; [`flow`] and [`stream`] know what has to arrive, and when it
 //! was meant to be sent. All of it but the sockets is pure.
 
+mod crowd;
 mod engine;
 mod flow;
+mod herd;
 mod plan;
 mod session;
 mod setup;
@@ -28,6 +30,9 @@ use crate::report::Faults;
 use crate::scenario::Scenario;
 use crate::sys;
 
+pub(crate) use self::crowd::Crowd;
+pub(crate) use self::herd::{Attempt, Herd};
+pub(crate) use self::setup::PATIENCE;
 pub use self::setup::Way;
 pub(crate) use self::tally::Tally;
 

@@ -169,6 +169,7 @@ impl Peer {
             settings: recipe.settings(),
             way: Way::Forwarded { front, back },
             program: Some(relay),
+            launch: None,
             helpers,
             folder: Some(folder),
         })
@@ -215,7 +216,7 @@ fn split(words: &[String]) -> anyhow::Result<(PathBuf, &[String])> {
 }
 
 /// A program by its name.
-fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from(DAEMONS)]);
     folders

@@ -84,6 +84,7 @@ fn faults(damage: Damage) -> Faults {
         settings: String::new(),
         way: Way::Forwarded { front, back },
         program: None,
+        launch: None,
         helpers: Vec::new(),
         folder: None,
     };

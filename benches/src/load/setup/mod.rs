@@ -1,7 +1,7 @@
 //! Sets sessions up: a thread of its own, so that a slow handshake delays no message.
 
 mod plain;
-mod tasuki;
+pub(super) mod tasuki;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::report::Faults;
 use crate::sys;
 
 /// Sessions that are set up at the same time.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// How long one may take: longer than any deadline of a relay.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause before a full load thread is asked again.
 const FULL: Duration = Duration::from_millis(2);
@@ -70,6 +70,11 @@ pub(super) enum SetupError {
     Frame {
         expected: &'static str,
         found: &'static str,
+    },
+    #[error("refused: {code}")]
+    Refused {
+        code: &'static str,
+        retry_after: Option<Duration>,
     },
     #[error("the host's link has ended")]
     LinkEnded,

@@ -39,7 +39,7 @@ struct HostLeg {
 }
 
 /// All office PCs, and the clients' way to them.
-pub(super) struct Offices {
+pub(in crate::load) struct Offices {
     entry: Entry,
     seed: u64,
     boards: Boards,
@@ -51,7 +51,7 @@ pub(super) struct Offices {
 }
 
 impl Offices {
-    pub(super) fn new(entry: Entry, seed: u64) -> Result<Self, SetupError> {
+    pub(in crate::load) fn new(entry: Entry, seed: u64) -> Result<Self, SetupError> {
         let boards = Boards::forgetful(entry.registrar.clone());
         let clients = Outer::new(&entry, options(&boards, None))?;
         let mut nonce = [0; 16];
@@ -67,8 +67,13 @@ impl Offices {
         })
     }
 
+    /// Links an office PC, if it is not.
+    pub(in crate::load) async fn link(&self, number: u32) -> Result<(), SetupError> {
+        self.legs(number).await.map(drop)
+    }
+
     /// The sockets of client and host of a new session.
-    pub(super) async fn session(
+    pub(in crate::load) async fn session(
         &self,
         number: u32,
     ) -> Result<(std::net::TcpStream, std::net::TcpStream), SetupError> {
@@ -109,16 +114,13 @@ impl Offices {
                 return Ok(legs);
             }
         }
-        let identity = self.identity(number)?;
-        let outer = Outer::new(&self.entry, options(&self.boards, Some(identity.clone())))?;
-        let mut link = outer.link(&Target::Entry).await?;
-        link.send(&self.register(number, &identity)?.into()).await?;
-        let answer = link.receive().await?;
-        let Frame::Registered(registered) = answer else {
-            return Err(unexpected("Registered", &answer));
-        };
+        let office = self.office(number)?;
+        let Link {
+            connection: link,
+            ping,
+        } = office.link().await?;
+        let outer = office.outer;
         let (sender, receiver) = mpsc::channel(LEGS);
-        let ping = Duration::from_secs(registered.ping_interval_s.max(1).into());
         let links = &mut self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.spawn(hold(link, outer, ping, sender));
         let legs = Arc::new(AsyncMutex::new(receiver));
@@ -130,21 +132,16 @@ impl Offices {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn register(&self, number: u32, identity: &Identity) -> Result<Register, SetupError> {
-        // Rises from link to link; a second one has its time for it.
-        let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let epoch = u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX);
-        Ok(Register {
-            versions: VERSIONS,
-            software: Software::lossy(SOFTWARE),
-            capabilities: 0,
+    /// An office PC that can link, again and again.
+    pub(in crate::load) fn office(&self, number: u32) -> Result<Office, SetupError> {
+        let identity = self.identity(number)?;
+        Ok(Office {
+            outer: Outer::new(&self.entry, options(&self.boards, Some(identity.clone())))?,
+            identity,
+            computer_id: self.computer_id(number)?,
             nonce: self.nonce,
-            epoch,
-            epoch_signature: identity.signing_key().sign_epoch(self.nonce, epoch),
             slot_key: Secret::new(self.secret("slot", number)),
-            board_list_serial: self.boards.serial(),
-            claim: None,
-            wish: Some(self.computer_id(number)?),
+            boards: self.boards.clone(),
         })
     }
 
@@ -164,6 +161,65 @@ impl Offices {
         let mut hash = Sha256::new();
         hash.update(format!("tasuki-bench {purpose} {} {number}", self.seed));
         hash.finalize().into()
+    }
+}
+
+/// One office PC.
+pub(in crate::load) struct Office {
+    outer: Outer,
+    identity: Identity,
+    computer_id: ComputerId,
+    nonce: [u8; 16],
+    slot_key: Secret<32>,
+    boards: Boards,
+}
+
+/// A link that the board has accepted.
+pub(in crate::load) struct Link {
+    pub(in crate::load) connection: Connection,
+    /// How often the board wants to hear from it.
+    pub(in crate::load) ping: Duration,
+}
+
+impl Office {
+    /// Registers once more.
+    pub(in crate::load) async fn link(&self) -> Result<Link, SetupError> {
+        let mut connection = self.outer.link(&Target::Entry).await?;
+        connection.send(&self.register().into()).await?;
+        let answer = connection.receive().await?;
+        if let Frame::Refused(refusal) = answer {
+            let seconds = refusal.retry_after_s;
+            return Err(SetupError::Refused {
+                code: refusal.code.label(),
+                retry_after: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
+            });
+        }
+        let Frame::Registered(registered) = answer else {
+            return Err(unexpected("Registered", &answer));
+        };
+        Ok(Link {
+            connection,
+            ping: Duration::from_secs(registered.ping_interval_s.max(1).into()),
+        })
+    }
+
+    fn register(&self) -> Register {
+        // Rises from link to link; a second one has its time for it.
+        let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let epoch = u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX);
+        let signing_key = self.identity.signing_key();
+        Register {
+            versions: VERSIONS,
+            software: Software::lossy(SOFTWARE),
+            capabilities: 0,
+            nonce: self.nonce,
+            epoch,
+            epoch_signature: signing_key.sign_epoch(self.nonce, epoch),
+            slot_key: self.slot_key.clone(),
+            board_list_serial: self.boards.serial(),
+            claim: None,
+            wish: Some(self.computer_id.clone()),
+        }
     }
 }
 
