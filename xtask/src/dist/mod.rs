@@ -6,6 +6,7 @@
 
 mod compile;
 mod elf;
+pub(crate) mod package;
 mod pe;
 
 use std::fs;
@@ -137,11 +138,17 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
         bail!("there is no such system; there are {names}");
     }
     provide(shell, &systems, Consent::new(options.yes))?;
+    let out = root.join("target/dist");
     for system in systems {
         let folder = build(shell, root, system)?;
         report::say(&format!("  in {}", folder.display()));
+        let packages = package::make(shell, root, system, &folder, &out)?;
+        for package in &packages {
+            let size = fs::metadata(package)?.len();
+            report::say(&format!("  {size:>9} bytes: {}", package.display()));
+        }
         if options.twice {
-            again(shell, root, system, &folder)?;
+            again(shell, root, system, &folder, &packages)?;
         }
     }
     Ok(())
@@ -170,7 +177,8 @@ pub(crate) fn test_seam(shell: &Shell, root: &Path, consent: Consent) -> Result<
 
 fn provide(shell: &Shell, systems: &[System], consent: Consent) -> Result<()> {
     let special = systems.iter().flat_map(|system| system.packages());
-    let packages: Vec<Package> = COMPILER_PACKAGES.iter().chain(special).copied().collect();
+    let packages = COMPILER_PACKAGES.iter().chain(&package::PACKAGES);
+    let packages: Vec<Package> = packages.chain(special).copied().collect();
     debian::provide(shell, &packages, consent)
 }
 
@@ -208,7 +216,13 @@ fn check(system: System, bytes: &[u8]) -> Result<()> {
 }
 
 /// Builds in an empty folder elsewhere, and compares.
-fn again(shell: &Shell, root: &Path, system: System, first: &Path) -> Result<()> {
+fn again(
+    shell: &Shell,
+    root: &Path,
+    system: System,
+    first: &Path,
+    packages: &[PathBuf],
+) -> Result<()> {
     let elsewhere = tempfile::tempdir().context("no room for a second build")?;
     let built = compile::release(shell, root, system, elsewhere.path())?;
     for program in PROGRAMS {
@@ -217,6 +231,14 @@ fn again(shell: &Shell, root: &Path, system: System, first: &Path) -> Result<()>
         ensure!(
             one? == two?,
             "{name} came out differently the second time; compare with diffoscope"
+        );
+    }
+    let made = package::make(shell, root, system, &built, elsewhere.path())?;
+    for (one, two) in packages.iter().zip(made) {
+        ensure!(
+            fs::read(one)? == fs::read(two)?,
+            "{} came out differently the second time",
+            one.display()
         );
     }
     report::say("  the same bytes twice");
