@@ -7,6 +7,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,12 @@ const SESSIONS: u32 = 8;
 const DOWN: [u8; 700] = [1; 700];
 const UP: [u8; 20] = [2; 20];
 const UP_EVERY: u32 = 5;
+
+/// How long it may take until all of them have begun.
+const SETUP_LIMIT: Duration = Duration::from_secs(300);
+
+/// Between two tries.
+const SETUP_PAUSE: Duration = Duration::from_secs(1);
 
 /// A function that only the thread is in that carries messages.
 const CARRIER: &str = "data::flow::Flow::";
@@ -85,9 +92,14 @@ fn count(options: &RelayOptions, messages: u32, stop: &Interrupt) -> anyhow::Res
         .build()?;
     let crowd = runtime.block_on(async {
         let mut crowd = Crowd::new(*entry, 1)?;
-        // One by one: under valgrind a handshake takes long, and eight at once run into deadlines.
+        // One by one, and again: under valgrind and on a busy machine agents run out of patience.
+        let until = Instant::now() + SETUP_LIMIT;
         for sessions in 1..=SESSIONS {
-            crowd.join(sessions).await?;
+            while let Err(error) = crowd.join(sessions).await {
+                stop.go_on()?;
+                ensure!(Instant::now() < until, "{error:#}");
+                tokio::time::sleep(SETUP_PAUSE).await;
+            }
         }
         anyhow::Ok(crowd)
     })?;
