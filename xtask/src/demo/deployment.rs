@@ -19,7 +19,8 @@ use super::pattern::{HEIGHT, WIDTH};
 use super::stage::Stage;
 use super::windows::Windows;
 
-pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// Also for one that Wine runs on a busy machine.
+pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 /// Also for a relay on an emulated board.
 pub(super) const READY_LIMIT: Duration = Duration::from_secs(300);
 
