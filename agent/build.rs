@@ -7,23 +7,39 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PROGRAMS: [(&str, &str); 2] = [
-    ("tasuki-host", "Tasuki host: makes this PC reachable"),
-    ("tasuki-client", "Tasuki client: shows an office PC"),
+/// Name, description and manifest.
+const PROGRAMS: [(&str, &str, &str); 3] = [
+    (
+        "tasuki-host",
+        "Tasuki host: makes this PC reachable",
+        MANIFEST,
+    ),
+    (
+        "tasuki-client",
+        "Tasuki client: shows an office PC",
+        WINDOW_MANIFEST,
+    ),
+    (
+        "tasuki-client-window",
+        "Tasuki client: opens its window",
+        WINDOW_MANIFEST,
+    ),
 ];
 const MANIFEST: &str = "resources/windows.manifest";
+const WINDOW_MANIFEST: &str = "resources/window.manifest";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={MANIFEST}");
+    println!("cargo:rerun-if-changed={WINDOW_MANIFEST}");
     if env::var("CARGO_CFG_TARGET_OS")? != "windows" {
         return Ok(());
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no folder")?);
     fs::write(out.join("messages.bin"), messages())?;
-    for (program, description) in PROGRAMS {
+    for (program, description, manifest) in PROGRAMS {
         let file = out.join(format!("{program}.rc"));
-        fs::write(&file, resources(program, description, &out)?)?;
+        fs::write(&file, resources(program, description, manifest, &out)?)?;
         winresource::WindowsResource::new()
             .set_resource_file(&file.to_string_lossy())
             .compile_for(program)?;
@@ -32,11 +48,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The source of a program's resources (VERSIONINFO, RT_MANIFEST is 24, RT_MESSAGETABLE is 11).
-fn resources(program: &str, description: &str, out: &Path) -> Result<String, Box<dyn Error>> {
+fn resources(
+    program: &str,
+    description: &str,
+    manifest: &str,
+    out: &Path,
+) -> Result<String, Box<dyn Error>> {
     let version = env::var("CARGO_PKG_VERSION")?;
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION_{name}"));
     let numbers = [part("MAJOR")?, part("MINOR")?, part("PATCH")?].join(",");
-    let manifest = fs::canonicalize(MANIFEST)?;
+    let manifest = fs::canonicalize(manifest)?;
     let messages = out.join("messages.bin");
     Ok(format!(
         r#"#pragma code_page(65001)

@@ -15,3 +15,4 @@ pub mod outer;
 pub mod platform;
 pub mod state;
 pub mod tunnel;
+pub mod window;

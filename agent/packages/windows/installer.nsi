@@ -126,6 +126,7 @@ SectionEnd
 
 Section $(CLIENT_NAME) CLIENT
     File "${PROGRAMS}\tasuki-client.exe"
+    File "${PROGRAMS}\tasuki-client-window.exe"
 SectionEnd
 
 Section /o $(HOST_NAME) HOST_PART
@@ -140,6 +141,7 @@ Section -After
         IntOp $0 $0 | 1
     ${Else}
         Delete "$INSTDIR\tasuki-client.exe"
+        Delete "$INSTDIR\tasuki-client-window.exe"
     ${EndIf}
     ${If} ${SectionIsSelected} ${HOST_PART}
         IntOp $0 $0 | 2
@@ -195,6 +197,7 @@ Section Uninstall
         DetailPrint "$(STAYS) $APPDATA\Tasuki"
     ${EndIf}
     Delete "$INSTDIR\tasuki-client.exe"
+    Delete "$INSTDIR\tasuki-client-window.exe"
     Delete "$INSTDIR\tasuki-host.exe"
     Delete "$INSTDIR\tasuki-entry.toml"
     Delete "$INSTDIR\uninstall.exe"

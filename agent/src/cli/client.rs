@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(windows)]
+use super::window;
 use super::{connect, exit, forget_host, history};
 
 const ABOUT: &str = "Shows the desktop of an office PC at home, through a relay that cannot see \
@@ -35,10 +37,16 @@ enum Command {
     Connect(connect::Arguments),
     History(history::Arguments),
     ForgetHost(forget_host::Arguments),
+    #[cfg(windows)]
+    Window(window::Arguments),
 }
 
 /// Runs what was typed.
 pub fn main() -> ExitCode {
+    #[cfg(windows)]
+    if std::env::args_os().len() == 1 {
+        return exit::of(window::open());
+    }
     let arguments = match exit::parse::<Arguments>() {
         Ok(arguments) => arguments,
         Err(code) => return code,
@@ -48,5 +56,13 @@ pub fn main() -> ExitCode {
         Command::Connect(arguments) => connect::run(state, arguments),
         Command::History(arguments) => history::run(state, &arguments),
         Command::ForgetHost(arguments) => forget_host::run(state, &arguments),
+        #[cfg(windows)]
+        Command::Window(arguments) => window::run(state, &arguments),
     })
+}
+
+/// What `tasuki-client-window` does.
+#[cfg(windows)]
+pub fn open_window() -> ExitCode {
+    window::open_beside()
 }

@@ -1,6 +1,5 @@
 //! `tasuki-client connect`: the desktop of an office PC.
 
-use std::cell::Cell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -13,7 +12,6 @@ use protocol::file::entry::Entry;
 use protocol::id::ComputerId;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::text::Text;
-use tokio::net::TcpListener;
 use tokio::signal::ctrl_c;
 use tokio::time::timeout;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -23,17 +21,15 @@ use tracing_subscriber::{Layer, fmt};
 use zeroize::Zeroizing;
 
 use super::exit::{Exit, UsageError};
-use super::{entry_beside_executable, password, read_entry, say};
+use super::{password, read_entry, say};
 use crate::client::connect::{Connected, Connector, Step, Wanted};
-use crate::client::{ConnectError, Viewer, listener};
+use crate::client::{ConnectError, End, ShowError, show};
 use crate::config::ClientConfig;
 use crate::message::Explain;
 use crate::platform::{Allowed, bind_loopback};
 use crate::state::{ClientState, StateDir};
-use crate::tunnel::{Ended, Tunnel};
+use crate::tunnel::Tunnel;
 
-/// How long the last words to the office PC may take.
-const CLOSE_WAIT: Duration = Duration::from_secs(3);
 /// How long a prompt gets to put the terminal back in order.
 const PROMPT_WAIT: Duration = Duration::from_millis(200);
 
@@ -153,69 +149,56 @@ async fn serve(
     if !message.is_empty() {
         say::line(&format!("Message from the office:\n{message}\n"));
     }
-    let listener = bind_loopback(&arguments.id)
-        .await
-        .context("cannot listen on loopback")?;
-    let address = listener.local_addr().context("cannot listen on loopback")?;
     if arguments.no_launch {
-        say::line(&"Connected. Press Ctrl-C to end; the address is:");
-        say::answer(&address);
-        let exit = tokio::select! {
-            exit = lend(&listener, &tunnel, Allowed::SameUser) => exit,
-            _ = ctrl_c() => Exit::Done,
-        };
-        close(tunnel).await;
+        let exit = lend(&tunnel, &arguments.id).await?;
+        show::close(tunnel).await;
         return Ok(exit);
     }
     say::line(&"Connected. Starting the viewer ...");
-    let mut viewer = Viewer::start(
-        &config.viewer,
-        &config.viewer_arguments,
-        address,
-        &arguments.viewer_arguments,
-    )
-    .context("client.toml can name another viewer, --no-launch does without")?;
-    let allowed = viewer.id().map_or(Allowed::SameUser, Allowed::ProcessTree);
-    let exit = tokio::select! {
-        status = viewer.ended() => of_viewer(status?),
-        exit = lend(&listener, &tunnel, allowed) => exit,
-        _ = ctrl_c() => Exit::Done,
-    };
-    close(tunnel).await;
-    Ok(exit)
-}
-
-/// The office PC shall hear that this is an end and not a break.
-async fn close(tunnel: Tunnel) {
-    // One that hears nothing finds out by itself.
-    let _ = timeout(CLOSE_WAIT, tunnel.close()).await;
-}
-
-async fn lend(listener: &TcpListener, tunnel: &Tunnel, allowed: Allowed) -> Exit {
-    let refused = Cell::new(None);
-    let reason = |code: RefusalCode| {
-        say::line(&Refusal::new(code).explain());
-        if matches!(
-            code,
-            RefusalCode::HostStopping | RefusalCode::TooManySessions
-        ) {
-            refused.set(Some(code));
+    let more = &arguments.viewer_arguments;
+    let shown = tokio::select! {
+        shown = show::show(&tunnel, &arguments.id, config, more, say_why) => shown,
+        _ = ctrl_c() => {
+            show::close(tunnel).await;
+            return Ok(Exit::Done);
         }
     };
-    let ended = listener::serve(listener, tunnel, allowed, reason).await;
-    tracing::debug!(?ended, "Tunnel ended");
-    match (ended, refused.get()) {
-        // It was the last word; how the connection came down after it does not matter.
-        (_, Some(code)) => Exit::of_refusal(code),
-        (Ended::Closed, None) => {
-            say::line(&"The office PC has ended the connection.");
-            Exit::Lost
-        }
-        (Ended::PathDied(_) | Ended::Violation(_), None) => {
-            say::line(&"The connection to the office PC was lost. Connect again.");
-            Exit::Lost
-        }
+    show::close(tunnel).await;
+    match shown {
+        Ok(Ok(status)) => Ok(of_viewer(status)),
+        Ok(Err(end)) => Ok(tell_end(end)),
+        Err(error @ ShowError::Launch(_)) => Err(anyhow::Error::new(error)
+            .context("client.toml can name another viewer, --no-launch does without")),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Prints the address that every program of this user may use.
+async fn lend(tunnel: &Tunnel, id: &ComputerId) -> anyhow::Result<Exit> {
+    let listener = bind_loopback(id)
+        .await
+        .context("cannot listen on loopback")?;
+    let address = listener.local_addr().context("cannot listen on loopback")?;
+    say::line(&"Connected. Press Ctrl-C to end; the address is:");
+    say::answer(&address);
+    Ok(tokio::select! {
+        end = show::lend(&listener, tunnel, Allowed::SameUser, say_why) => tell_end(end),
+        _ = ctrl_c() => Exit::Done,
+    })
+}
+
+fn say_why(code: RefusalCode) {
+    say::line(&Refusal::new(code).explain());
+}
+
+fn tell_end(end: End) -> Exit {
+    match end {
+        // It has been told already.
+        End::Refused(code) => return Exit::of_refusal(code),
+        End::Closed => say::line(&"The office PC has ended the connection."),
+        End::Lost => say::line(&"The connection to the office PC was lost. Connect again."),
+    }
+    Exit::Lost
 }
 
 fn of_viewer(status: ExitStatus) -> Exit {
@@ -230,14 +213,7 @@ fn entry(state: &ClientState, named: Option<&Path>) -> anyhow::Result<Entry> {
     if let Some(path) = named {
         return Ok(state.adopt_entry(&read_entry(path)?)?);
     }
-    // A newer file that was put beside the program counts; an older one does not matter.
-    if let Some(path) = entry_beside_executable() {
-        match state.adopt_entry(&read_entry(&path)?) {
-            Ok(entry) => return Ok(entry),
-            Err(error) => tracing::debug!(%error, "Entry file beside the program is not used"),
-        }
-    }
-    state.entry()?.ok_or_else(|| {
+    state.newest_entry()?.ok_or_else(|| {
         let text = "no entry file yet; ask whoever runs the relay, and name it with --entry FILE";
         UsageError(text.into()).into()
     })

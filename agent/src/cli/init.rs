@@ -6,10 +6,10 @@ use clap::Args;
 use protocol::id::ComputerId;
 
 use super::exit::{Exit, UsageError};
-use super::{entry_beside_executable, host_folder, read_entry, say};
+use super::{host_folder, read_entry, say};
 use crate::host::control::{Request, ask};
 use crate::platform::propose_computer_id;
-use crate::state::{HostState, StateDir};
+use crate::state::{HostState, StateDir, entry_beside_executable};
 
 const AFTER: &str = "\
 Examples:

@@ -19,6 +19,8 @@ mod say;
 mod service;
 mod set_password;
 mod status;
+#[cfg(windows)]
+mod window;
 
 use std::path::{Path, PathBuf};
 
@@ -38,14 +40,6 @@ fn state_help(content: &str) -> String {
 /// The host's folder in the state directory, by which its control socket is found.
 fn host_folder(state: &StateDir) -> PathBuf {
     state.path().join("host")
-}
-
-/// The entry file that lies beside this executable, if there is one.
-fn entry_beside_executable() -> Option<PathBuf> {
-    let path = std::env::current_exe()
-        .ok()?
-        .with_file_name(protocol::file::entry::FILE_NAME);
-    path.is_file().then_some(path)
 }
 
 fn read_entry(path: &Path) -> anyhow::Result<String> {

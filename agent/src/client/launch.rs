@@ -17,7 +17,7 @@ pub enum LaunchError {
     },
 }
 
-/// A viewer that runs.
+/// A viewer that runs. It ends when this is dropped: without its tunnel it has nothing to show.
 #[derive(Debug)]
 pub struct Viewer {
     child: Child,
@@ -35,7 +35,8 @@ impl Viewer {
         command
             .args(arguments)
             .arg(format!("/v:{address}"))
-            .args(more);
+            .args(more)
+            .kill_on_drop(true);
         tracing::debug!(?command, "Starting the viewer");
         match command.spawn() {
             Ok(child) => Ok(Self { child }),

@@ -2,8 +2,8 @@
 
 use protocol::refusal::{Refusal, RefusalCode};
 
-use super::{Explain, Explanation, Who};
-use crate::client::ConnectError;
+use super::{Explain, Explanation, Who, japanese};
+use crate::client::{ConnectError, End, LaunchError, ShowError};
 use crate::host::LinkError;
 use crate::tunnel::TunnelError;
 
@@ -46,6 +46,10 @@ impl Explain for TunnelError {
             ),
         }
     }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::tunnel(self)
+    }
 }
 
 impl Explain for ConnectError {
@@ -69,6 +73,69 @@ impl Explain for ConnectError {
                 "Type it at the prompt, or give it with --password-fd.",
             ),
         }
+    }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::connect(self)
+    }
+}
+
+impl Explain for ShowError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Listen(source) => Explanation::new(
+                Who::ThisProgram,
+                format!("It cannot offer the desktop to a viewer on this PC: {source}."),
+                "Restart this PC and try again.",
+            ),
+            Self::Launch(error) => Explanation::new(
+                Who::ThisProgram,
+                launch(error),
+                "Install that program, or name another viewer in client.toml.",
+            ),
+            Self::Wait(source) => Explanation::new(
+                Who::ThisProgram,
+                format!("It cannot tell whether the viewer still runs: {source}."),
+                "Try again.",
+            ),
+        }
+    }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::show(self)
+    }
+}
+
+fn launch(error: &LaunchError) -> String {
+    match error {
+        LaunchError::NotInstalled(program) => {
+            format!("The program that shows desktops, {program}, is not installed.")
+        }
+        LaunchError::Io { program, source } => {
+            format!("The program that shows desktops, {program}, cannot be started: {source}.")
+        }
+    }
+}
+
+impl Explain for End {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Refused(code) => Refusal::new(*code).explain(),
+            Self::Closed => Explanation::new(
+                Who::OfficePc,
+                "The office PC has ended the connection.",
+                "Connect again if that was not meant.",
+            ),
+            Self::Lost => Explanation::new(
+                Who::YourNetwork,
+                "The connection to the office PC was lost.",
+                "Connect again.",
+            ),
+        }
+    }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::end(self)
     }
 }
 
@@ -96,6 +163,10 @@ impl Explain for LinkError {
                 "Tell whoever runs the relay. This program keeps trying.",
             ),
         }
+    }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::link(self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Failures of this PC: state and configuration.
 
-use super::{Explain, Explanation, Who};
+use super::{Explain, Explanation, Who, japanese};
 use crate::config::ConfigError;
 use crate::state::StateError;
 
@@ -54,6 +54,10 @@ impl Explain for StateError {
         };
         Explanation::new(Who::ThisProgram, why, what_to_do)
     }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::state(self)
+    }
 }
 
 impl Explain for ConfigError {
@@ -69,5 +73,9 @@ impl Explain for ConfigError {
             ),
         };
         Explanation::new(Who::ThisProgram, why, what_to_do)
+    }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::config(self)
     }
 }

@@ -1,15 +1,24 @@
 //! Every "no" in plain words: who says it, why, and what to do about it.
 //!
-//! Each file here is a table for one kind of failure, so that another language is another
-//! set of tables. No other module words anything for an end user. What strangers wrote
-//! (reasons, names, contacts) is printable by the time it gets here.
+//! Each file here is a table for one kind of failure, in English; `japanese` has the same tables
+//! again. What is said on a terminal and in logs is English, the window speaks the language of
+//! its user. What strangers wrote (reasons, names, contacts) is printable by the time it gets
+//! here.
 
 mod ends;
+mod japanese;
 mod local;
 mod outer;
 mod refusal;
 
 use std::fmt;
+
+/// What an end user reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    English,
+    Japanese,
+}
 
 /// Who is the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +32,7 @@ pub enum Who {
 /// What to tell an end user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
+    language: Language,
     pub who: Who,
     /// Whole sentences; "it" is `who`.
     pub why: String,
@@ -32,13 +42,25 @@ pub struct Explanation {
 
 /// A failure that an end user may meet.
 pub trait Explain {
-    /// Says it in plain words.
+    /// Says it in plain English.
     fn explain(&self) -> Explanation;
+
+    /// Says it in plain Japanese.
+    fn explain_in_japanese(&self) -> Explanation;
+
+    /// Says it in plain words.
+    fn explain_in(&self, language: Language) -> Explanation {
+        match language {
+            Language::English => self.explain(),
+            Language::Japanese => self.explain_in_japanese(),
+        }
+    }
 }
 
 impl Explanation {
     fn new(who: Who, why: impl Into<String>, what_to_do: impl Into<String>) -> Self {
         Self {
+            language: Language::English,
             who,
             why: why.into(),
             what_to_do: what_to_do.into(),
@@ -57,17 +79,31 @@ impl fmt::Display for Who {
     }
 }
 
-/// Three lines, one for each question.
+/// Three lines, one for each question; `{:#}` without the blanks that make columns in a terminal.
 impl fmt::Display for Explanation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            language,
             who,
             why,
             what_to_do,
         } = self;
-        write!(
-            formatter,
-            "Stopped by: {who}\nWhy:        {why}\nWhat to do: {what_to_do}"
-        )
+        match language {
+            Language::English => {
+                let blanks = if formatter.alternate() { 1 } else { 8 };
+                write!(
+                    formatter,
+                    "Stopped by: {who}\nWhy:{:blanks$}{why}\nWhat to do: {what_to_do}",
+                    ""
+                )
+            }
+            Language::Japanese => {
+                let who = japanese::name(*who);
+                write!(
+                    formatter,
+                    "止まった場所：{who}\n理由：{why}\n対処：{what_to_do}"
+                )
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use protocol::id::BoardName;
 
-use super::{Explain, Explanation, Who};
+use super::{Explain, Explanation, Who, japanese};
 use crate::config::Endpoint;
 use crate::outer::{CertificateRefusal, OuterError, ProxyRefusal};
 
@@ -27,6 +27,10 @@ impl Explain for OuterError {
             Self::Closed | Self::Lost(_) => broken_off(),
             Self::BadFrame(_) | Self::UnexpectedFrame(_) | Self::BoardList(_) => nonsense(self),
         }
+    }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::outer(self)
     }
 }
 
@@ -216,13 +220,13 @@ fn exemption(address: &Endpoint) -> String {
 }
 
 /// As the clock on the wall shows it.
-fn date(time: SystemTime) -> String {
+pub(super) fn date(time: SystemTime) -> String {
     match jiff::Timestamp::try_from(time) {
         Ok(time) => {
             let local = time.to_zoned(jiff::tz::TimeZone::system());
             local.strftime("%Y-%m-%d %H:%M").to_string()
         }
-        Err(_) => "a day that no calendar has".to_owned(),
+        Err(_) => "????-??-??".to_owned(),
     }
 }
 
@@ -344,6 +348,15 @@ mod tests {
             for text in [&explanation.why, &explanation.what_to_do] {
                 assert!(text.ends_with('.'), "{sample:?}: '{text}' is no sentence");
                 assert!(!text.contains("  "), "{sample:?}: '{text}' has a gap");
+            }
+            let japanese = sample.explain_in_japanese();
+            assert_eq!(japanese.who, explanation.who, "{sample:?}");
+            assert!(
+                reasons.insert(japanese.why.clone()),
+                "{sample:?} sounds like another in Japanese"
+            );
+            for text in [&japanese.why, &japanese.what_to_do] {
+                assert!(text.ends_with('。'), "{sample:?}: '{text}' is no sentence");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::refusal::{Contact, Refusal, RefusalCode};
 
-use super::{Explain, Explanation, Who};
+use super::{Explain, Explanation, Who, japanese};
 
 impl Explain for Refusal {
     fn explain(&self) -> Explanation {
@@ -18,6 +18,10 @@ impl Explain for Refusal {
         explanation.what_to_do.push_str(&whom_to_ask(&self.contact));
         explanation
     }
+
+    fn explain_in_japanese(&self) -> Explanation {
+        japanese::refusal(self)
+    }
 }
 
 fn wait(retry_after_s: u32) -> String {
@@ -30,12 +34,29 @@ fn wait(retry_after_s: u32) -> String {
     }
 }
 
-/// Rounded up, so that nobody comes too early.
+/// A delay as people say it.
+pub(super) enum Wait {
+    Seconds(u64),
+    Minutes(u64),
+    Hours(u64),
+}
+
+impl Wait {
+    /// Rounded up, so that nobody comes too early.
+    pub(super) fn of(delay: Duration) -> Self {
+        match delay.as_secs() {
+            seconds @ ..90 => Self::Seconds(seconds),
+            seconds @ 90..5400 => Self::Minutes(seconds.div_ceil(60)),
+            seconds => Self::Hours(seconds.div_ceil(3600)),
+        }
+    }
+}
+
 fn in_words(delay: Duration) -> String {
-    let (count, unit) = match delay.as_secs() {
-        seconds @ ..90 => (seconds, "second"),
-        seconds @ 90..5400 => (seconds.div_ceil(60), "minute"),
-        seconds => (seconds.div_ceil(3600), "hour"),
+    let (count, unit) = match Wait::of(delay) {
+        Wait::Seconds(count) => (count, "second"),
+        Wait::Minutes(count) => (count, "minute"),
+        Wait::Hours(count) => (count, "hour"),
     };
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {unit}{plural}")
@@ -57,12 +78,16 @@ fn whom_to_ask(contact: &Contact) -> String {
 }
 
 /// Below 100 the relay speaks, from 100 on the office PC.
-fn sentences(code: RefusalCode) -> (Who, &'static str, &'static str) {
-    let who = if code.to_u16() < 100 {
+pub(super) fn who(code: RefusalCode) -> Who {
+    if code.to_u16() < 100 {
         Who::Relay
     } else {
         Who::OfficePc
-    };
+    }
+}
+
+fn sentences(code: RefusalCode) -> (Who, &'static str, &'static str) {
+    let who = who(code);
     let row = TABLE.iter().find(|(listed, _, _)| *listed == code);
     row.map_or((who, UNKNOWN.0, UNKNOWN.1), |(_, why, what_to_do)| {
         (who, why, what_to_do)

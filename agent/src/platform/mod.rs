@@ -19,8 +19,8 @@
 //! - `desktop_port()`: where this PC's desktop service listens.
 //! - `VIEWER` and `STATE_HELP`: words.
 //!
-//! No other module of this crate names an operating system, but for the command `service`,
-//! which Windows alone has.
+//! No other module of this crate names an operating system, but for the commands `service` and
+//! `window`, which Windows alone has.
 
 mod burst;
 #[cfg(target_os = "linux")]
@@ -44,7 +44,7 @@ pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;
 pub use proposal::propose_computer_id;
 #[cfg(windows)]
-pub(crate) use windows::service;
+pub(crate) use windows::{service, window};
 
 /// Who may use a loopback listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

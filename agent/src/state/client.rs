@@ -7,7 +7,7 @@ use protocol::codec::{Reader, Wire, Writer};
 use protocol::file::entry::Entry;
 use protocol::id::{ComputerId, HostKey};
 use protocol::tag::ReturnTag;
-use tracing::warn;
+use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::folder::{Access, Folder};
@@ -51,6 +51,24 @@ impl ClientState {
     /// The entry file in force.
     pub fn entry(&self) -> Result<Option<Entry>, StateError> {
         entry::read(&self.folder)
+    }
+
+    /// The entry file in force, or a newer one that was put beside this program; `None` when
+    /// this PC has never had one.
+    pub fn newest_entry(&self) -> Result<Option<Entry>, StateError> {
+        let kept = self.entry()?;
+        let beside = entry::beside_executable().and_then(|path| std::fs::read_to_string(path).ok());
+        let Some(source) = beside else {
+            return Ok(kept);
+        };
+        match (self.adopt_entry(&source), kept) {
+            // An older one does not matter.
+            (Err(error), Some(kept)) => {
+                debug!(%error, "Entry file beside the program is not used");
+                Ok(Some(kept))
+            }
+            (adopted, _) => adopted.map(Some),
+        }
     }
 
     /// The board list, from the cache if there is a good one.

@@ -1,5 +1,7 @@
 //! The entry file in force, kept beside the state that depends on it.
 
+use std::path::PathBuf;
+
 use protocol::file::entry::{Entry, FILE_NAME};
 
 use super::StateError;
@@ -37,6 +39,12 @@ pub(super) fn read(folder: &Folder) -> Result<Option<Entry>, StateError> {
     entry
         .map(Some)
         .map_err(|problems| folder.damaged(FILE_NAME, problems.to_string()))
+}
+
+/// The entry file that lies beside this executable, if there is one.
+pub(crate) fn beside_executable() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.with_file_name(FILE_NAME);
+    path.is_file().then_some(path)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod sealed;
 use std::path::{Path, PathBuf};
 
 pub use client::{ClientState, Visit};
+pub(crate) use entry::beside_executable as entry_beside_executable;
 use folder::Folder;
 pub use host::{HostState, RunLock, TagKeys};
 pub use identity::Identity;

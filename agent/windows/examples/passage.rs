@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .strip_prefix("/v:")
         .ok_or("no /v: before the target")?;
     let listener = TcpListener::bind(&listen)?;
-    println!("listening");
+    println!("listening for {target}");
     for near in listener.incoming() {
         let near = near?;
         let far = TcpStream::connect(target)?;

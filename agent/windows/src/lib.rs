@@ -6,9 +6,11 @@
 
 #![cfg(windows)]
 
+pub mod dialog;
 pub mod event_log;
 pub mod file;
 mod handle;
+pub mod locale;
 pub mod network;
 pub mod process;
 pub mod secret;

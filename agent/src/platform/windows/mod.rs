@@ -6,6 +6,7 @@ mod event_log;
 mod network;
 mod peer;
 pub(crate) mod service;
+pub(crate) mod window;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};

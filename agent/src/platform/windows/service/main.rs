@@ -27,7 +27,7 @@ static WORK: Mutex<Option<Work>> = Mutex::new(None);
 
 define_windows_service!(ffi_service_main, service_main);
 
-/// Ends when Windows wants the service to stop.
+/// Comes when Windows wants the service to stop.
 #[derive(Debug)]
 pub(crate) struct StopRequest {
     asked: Arc<Notify>,
@@ -35,10 +35,14 @@ pub(crate) struct StopRequest {
 }
 
 impl StopRequest {
-    /// Waits for it, and tells Windows that it was heard.
-    pub(crate) async fn heard(self) {
-        self.asked.notified().await;
-        tell(self.windows, ServiceState::StopPending, 0);
+    /// Waits for it. Whoever begins to wait has started: Windows is told so, and that the
+    /// request was heard.
+    pub(crate) fn wait_for(self) -> impl Future<Output = ()> {
+        tell(self.windows, ServiceState::Running, 0);
+        async move {
+            self.asked.notified().await;
+            tell(self.windows, ServiceState::StopPending, 0);
+        }
     }
 }
 
@@ -76,7 +80,7 @@ fn service_main(_arguments: Vec<OsString>) {
     let Ok(windows) = service_control_handler::register(NAME, handler) else {
         return;
     };
-    tell(windows, ServiceState::Running, 0);
+    tell(windows, ServiceState::StartPending, 0);
     let good = work.is_some_and(|work| work(StopRequest { asked, windows }));
     tell(windows, ServiceState::Stopped, u32::from(!good));
 }

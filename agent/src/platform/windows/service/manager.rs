@@ -168,7 +168,7 @@ pub(crate) fn start() -> Result<(), ServiceError> {
         }
         Ok(()) | Err(_) => {}
     }
-    wait(&service, ServiceState::Running, "start")
+    wait(&service, ServiceState::Running)
 }
 
 /// Stops the service and waits until it has said good-bye.
@@ -180,19 +180,22 @@ pub(crate) fn stop() -> Result<(), ServiceError> {
         }
         Ok(_) | Err(_) => {}
     }
-    wait(&service, ServiceState::Stopped, "stop")
+    wait(&service, ServiceState::Stopped)
 }
 
-fn wait(service: &Service, wanted: ServiceState, verb: &'static str) -> Result<(), ServiceError> {
+/// Waits until the service stands as wanted; one that has stopped instead does so for good.
+fn wait(service: &Service, wanted: ServiceState) -> Result<(), ServiceError> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        if current(service)? == wanted {
-            return Ok(());
+        match current(service)? {
+            state if state == wanted => return Ok(()),
+            ServiceState::Stopped => return Err(ServiceError::Ended),
+            _ => {}
         }
         // Windows has events for this, which take a callback; nobody waits here for long.
         thread::sleep(PAUSE);
     }
-    Err(ServiceError::Slow(verb))
+    Err(ServiceError::Slow)
 }
 
 /// How the service stands, in a word.

@@ -28,8 +28,13 @@ pub(crate) enum ServiceError {
     NoRemoteDesktop,
     #[error("the service is not installed; tasuki-host service install does that")]
     NotInstalled,
-    #[error("the service did not {0} in time; the event log may tell why")]
-    Slow(&'static str),
+    #[error(
+        "the service ended as soon as it was started; the event log (source \"Tasuki host\") tells \
+         why, and so does: tasuki-host run"
+    )]
+    Ended,
+    #[error("the service takes too long; ask again with: tasuki-host service status")]
+    Slow,
     #[error("Windows starts this by itself; to try it at a terminal, type: tasuki-host run")]
     NotStartedByWindows,
     #[error("no folder for the state of services is known: %ProgramData% is not set")]
