@@ -48,6 +48,8 @@ enum Command {
     Nightly(nightly::Options),
     /// Build the stock agents for Windows and Linux, as they are released.
     Dist(dist::Options),
+    /// Take pictures of the client's window, in every state and both languages.
+    Shots(demo::shots::Options),
     /// Check the rules about the tree that the compiler does not know.
     Tidy,
 }
@@ -71,6 +73,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Ci(options) => ci::run(&shell, &root, options),
         Command::Nightly(options) => nightly::run(&shell, &root, options),
         Command::Dist(options) => dist::run(&shell, &root, options),
+        Command::Shots(options) => demo::shots::run(&shell, &root, options),
         Command::Tidy => tidy::run(&shell, &root),
     }
 }

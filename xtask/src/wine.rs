@@ -80,6 +80,14 @@ impl<'a> Wine<'a> {
         Ok(())
     }
 
+    /// Takes its screen away for good: then windows can be made where there is none to see them on.
+    pub(crate) fn blind(&self) -> Result<()> {
+        const DRIVERS: &str = r"HKCU\Software\Wine\Drivers";
+        let words = ["reg", "add", DRIVERS, "/v", "Graphics", "/d", "null", "/f"];
+        let call = self.dress(self.shell.call(WINE).args(words));
+        call.output(MAKE_LIMIT).map(drop)
+    }
+
     /// A call of a Windows program, for which `call` starts Wine.
     pub(crate) fn call<'c>(&self, call: impl FnOnce(&str) -> Call<'c>, program: &Path) -> Call<'c> {
         self.dress(call(WINE).arg(program))

@@ -14,7 +14,7 @@ use crate::exec::Call;
 use crate::sys;
 use crate::wine::Wine;
 
-use super::desktop::{Desktop, Screen};
+use super::desktop::Screen;
 use super::pattern::{HEIGHT, WIDTH};
 use super::stage::Stage;
 use super::windows::Windows;
@@ -66,8 +66,8 @@ pub(super) struct Deployment<'w> {
     pub(super) programs: Programs<'w>,
     pub(super) relay_port: u16,
     pub(super) node_file: PathBuf,
-    entry_file: PathBuf,
-    password: String,
+    pub(super) entry_file: PathBuf,
+    pub(super) password: String,
 }
 
 impl<'w> Deployment<'w> {
@@ -134,10 +134,11 @@ impl<'w> Deployment<'w> {
         })
     }
 
-    pub(super) fn start_host(&self, stage: &mut Stage<'_>, desktop: &Desktop) -> Result<()> {
+    /// A host that leads to an RDP server on this machine.
+    pub(super) fn start_host(&self, stage: &mut Stage<'_>, rdp_port: u16) -> Result<()> {
         let state = stage.path("office-pc");
         self.introduce_host(|| self.host(stage, &state))?;
-        let target = format!("target = \"127.0.0.1:{}\"\n", desktop.rdp_port);
+        let target = format!("target = \"127.0.0.1:{rdp_port}\"\n");
         let settings = state.join("host.toml");
         fs::write(&settings, target)
             .with_context(|| format!("cannot write {}", settings.display()))?;

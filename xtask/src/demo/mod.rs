@@ -12,6 +12,7 @@ mod deployment;
 mod desktop;
 mod pattern;
 mod picture;
+pub(crate) mod shots;
 mod stage;
 mod windows;
 
@@ -33,7 +34,7 @@ use self::desktop::{Desktop, Screen};
 use self::pattern::Pattern;
 use self::picture::Picture;
 use self::stage::Stage;
-use self::windows::Windows;
+use self::windows::{Installers, NEXT, Registry, Windows};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 /// Also through a relay on an emulated board.
@@ -237,10 +238,15 @@ fn play(
         }
     }
     let windows = deployment.programs.windows.as_ref();
-    let before = steps.quiet("host", "linked to the relay", || match windows {
-        None => deployment.start_host(stage, &desktop).map(|()| None),
-        Some(windows) => deployment.start_service(stage, windows, &desktop).map(Some),
-    })?;
+    let before = match windows {
+        None => {
+            steps.quiet("host", "linked to the relay", || {
+                deployment.start_host(stage, desktop.rdp_port)
+            })?;
+            None
+        }
+        Some(windows) => Some(serve(stage, steps, &deployment, windows, &desktop)?),
+    };
     steps.quiet(
         "client",
         "password check, tunnel, RDP login",
@@ -277,6 +283,26 @@ fn play(
 }
 
 /// Waits until the screen has come to rest and shows the desktop.
+/// The Windows office PC, before anybody calls: a client would end with the first stop.
+fn serve(
+    stage: &mut Stage<'_>,
+    steps: &mut Steps,
+    deployment: &Deployment<'_>,
+    windows: &Windows<'_>,
+    desktop: &Desktop,
+) -> Result<Registry> {
+    let before = steps.quiet("registry", "before anything is installed", || {
+        windows.prepare(stage, desktop.rdp_port)
+    })?;
+    steps.quiet("installer", "all that it does, and nothing left", || {
+        windows.try_installer(stage, deployment, &before)
+    })?;
+    steps.quiet("host", "a service, linked to the relay", || {
+        deployment.start_service(stage, windows, &before)
+    })?;
+    Ok(before)
+}
+
 fn look(stage: &mut Stage<'_>, screen: &Screen, pattern: &Pattern) -> Result<(Picture, usize)> {
     let mut latest = None;
     let mut since = Instant::now();
@@ -325,7 +351,12 @@ fn build(shell: &Shell, root: &Path, board: bool) -> Result<PathBuf> {
 fn windows<'a>(shell: &'a Shell, root: &Path, options: &Options) -> Result<Windows<'a>> {
     debian::provide(shell, &wine::PACKAGES, Consent::new(options.yes))?;
     let folder = dist::windows(shell, root, Consent::new(options.yes))?;
+    let installer = |version| dist::package::installer(shell, root, &folder, version, &folder);
     Ok(Windows {
+        installers: Installers {
+            this: installer(dist::package::VERSION)?,
+            next: installer(NEXT)?,
+        },
         folder,
         office: Wine::open(shell, root, "office")?,
         // The client finds out when it is asked to connect to its own PC.

@@ -75,11 +75,54 @@ impl Picture {
         self.rgb.get(from..from + 3)?.try_into().ok()
     }
 
+    fn height(&self) -> usize {
+        self.rgb.len() / 3 / self.width.max(1)
+    }
+
+    /// The upper left part; black where there is nothing.
+    pub(super) fn part(&self, width: usize, height: usize) -> Self {
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let rgb = places.flat_map(|(x, y)| self.at(x, y).unwrap_or_default());
+        Self {
+            width,
+            rgb: rgb.collect(),
+        }
+    }
+
+    /// How many pixels are others than in a picture of the same size.
+    pub(super) fn differs(&self, other: &Self) -> usize {
+        let pixels = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3));
+        pixels.filter(|(one, two)| one != two).count()
+    }
+
+    /// Whether it has one colour only.
+    pub(super) fn is_plain(&self) -> bool {
+        let first = self.rgb.get(..3);
+        self.rgb.chunks_exact(3).all(|pixel| Some(pixel) == first)
+    }
+
+    /// Square pictures in rows, as many as `width` has room for.
+    pub(super) fn sheet(pictures: &[&Self], side: usize, width: usize) -> Self {
+        let columns = (width / side).max(1);
+        let height = pictures.len().div_ceil(columns) * side;
+        let places = (0..height).flat_map(|y| (0..columns * side).map(move |x| (x, y)));
+        let rgb = places.flat_map(|(x, y)| {
+            let picture = pictures.get(y / side * columns + x / side);
+            picture
+                .and_then(|picture| picture.at(x % side, y % side))
+                .unwrap_or([255; 3])
+        });
+        Self {
+            width: columns * side,
+            rgb: rgb.collect(),
+        }
+    }
+
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let file =
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let width = u32::try_from(self.width)?;
-        let height = u32::try_from(self.rgb.len() / 3 / self.width.max(1))?;
+        let height = u32::try_from(self.height())?;
         let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header()?;
@@ -134,6 +177,21 @@ mod tests {
         assert_eq!(picture.at(1, 0), Some([3, 2, 1]));
         assert_eq!(picture.at(2, 0), None);
         assert_eq!(picture.at(0, 1), None);
+    }
+
+    #[test]
+    fn parts_sheets_and_differences_are_pixel_by_pixel() {
+        let red = Picture::drawn(2, 2, |_, _| [255, 0, 0]);
+        let mixed = Picture::drawn(3, 3, |x, _| [if x == 1 { 0 } else { 255 }, 0, 0]);
+
+        let part = mixed.part(2, 2);
+        let sheet = Picture::sheet(&[&red, &part, &red], 2, 5);
+
+        assert!(red.is_plain() && !part.is_plain());
+        assert_eq!(red.differs(&part), 2);
+        assert_eq!((sheet.width, sheet.height()), (4, 4));
+        assert_eq!(sheet.at(3, 0), Some([0, 0, 0]));
+        assert_eq!(sheet.at(3, 3), Some([255; 3]), "there is no fourth picture");
     }
 
     #[test]

@@ -92,6 +92,23 @@ impl<'a> Stage<'a> {
         self.write_list()
     }
 
+    /// Ends the program that was started last under this name, if there is one.
+    pub(super) fn end(&mut self, name: &str) {
+        if let Some(at) = self.processes.iter().rposition(|one| one.name() == name) {
+            drop(self.processes.remove(at));
+        }
+    }
+
+    /// Waits until the program that was started last under this name has ended by itself.
+    pub(super) fn wait_for_end(&mut self, name: &str, limit: Duration) -> Result<()> {
+        let at = self.processes.iter().rposition(|one| one.name() == name);
+        let at = at.with_context(|| format!("{name} is not there"))?;
+        let mut process = self.processes.remove(at);
+        self.shell.wait_for(name, limit, || {
+            Ok(process.still_runs().is_err().then_some(()))
+        })
+    }
+
     /// Waits for something that the programs on stage do together; fails when one of them ends.
     pub(super) fn wait_for<T>(
         &mut self,

@@ -4,12 +4,18 @@
 //! The service leads to the port that the registry names, and leaves the registry as it was.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+mod setup;
+
+pub(super) use self::setup::{Installers, NEXT};
 use super::deployment::{COMMAND_LIMIT, Deployment, HOME_PC, READY_LIMIT, viewer_arguments};
-use super::desktop::{Desktop, Screen};
+use super::desktop::Screen;
 use super::stage::Stage;
 use crate::exec::Call;
 use crate::wine::Wine;
@@ -18,12 +24,28 @@ const TERMINAL_SERVER: &str = r"HKLM\SYSTEM\CurrentControlSet\Control\Terminal S
 const RDP_LISTENER: &str =
     r"HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server\WinStations\RDP-Tcp";
 
-/// A key whose value changes with every start of a service.
-const COUNTER: &str = r"\Control\ServiceCurrent]";
+/// How the viewer of an RDP desktop begins ([MS-RDPBCGR] 2.2.1.1): a server answers this.
+const HELLO: [u8; 19] = [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0];
+/// What the client says when it drops a stranger.
+const DROPPED: &str = "Another program knocked at the viewer's door; dropped";
+const DROP_LIMIT: Duration = Duration::from_secs(20);
+
+/// What Windows keeps for itself: a count of the services that were started, what to delete at the
+/// next start (an uninstaller's copy of itself), and the screen, which Wine describes once somebody
+/// opens a window.
+const OWN: [&str; 6] = [
+    r"\Control\ServiceCurrent",
+    r"\Control\Class\",
+    r"\Control\DeviceClasses\",
+    r"\Control\Session Manager]",
+    r"\Control\Video",
+    r"\Enum\",
+];
 
 /// Host and client for Windows, and what runs them.
 pub(super) struct Windows<'w> {
     pub(super) folder: PathBuf,
+    pub(super) installers: Installers,
     pub(super) office: Wine<'w>,
     pub(super) home: Wine<'w>,
 }
@@ -47,8 +69,10 @@ impl Windows<'_> {
     /// Brings a Windows in which an earlier run may have ended early back to how it was, and
     /// gives it an RDP server on `rdp_port`, switched off.
     pub(super) fn prepare(&self, stage: &Stage<'_>, rdp_port: u16) -> Result<Registry> {
+        // Also a service that is not there is removed without a complaint.
         self.service(stage, "remove")?;
-        let state = self.office.drive_c().join("ProgramData/Tasuki");
+        self.uninstall_leftovers()?;
+        let state = self.state();
         if state.exists() {
             fs::remove_dir_all(&state)?;
         }
@@ -57,13 +81,48 @@ impl Windows<'_> {
         self.registry(stage)
     }
 
+    /// Where the service keeps its state, as this machine sees it.
+    fn state(&self) -> PathBuf {
+        self.office.drive_c().join("ProgramData/Tasuki")
+    }
+
+    /// An office PC that nobody has prepared gets no service, and nothing else either.
+    fn refuse_unprepared(&self, stage: &Stage<'_>, before: &Registry) -> Result<()> {
+        self.refused(stage, "install", "not prepared yet")?;
+        before.is_like(&self.registry(stage)?, "an installation that was refused")
+    }
+
     /// Installs the host as a service, which starts it.
-    pub(super) fn install(&self, stage: &Stage<'_>, before: &Registry) -> Result<()> {
-        self.service(stage, "install")?;
-        let said = self.service(stage, "status")?;
-        ensure!(said.trim() == "running", "the service is {}", said.trim());
+    fn install(&self, stage: &Stage<'_>, before: &Registry) -> Result<()> {
+        let said = self.service(stage, "install")?;
+        ensure!(said.contains("is installed"), "install says: {said}");
+        self.is(stage, "running")?;
         // Without this the comparison afterwards would prove nothing.
         ensure!(self.registry(stage)? != *before, "nothing was installed");
+        Ok(())
+    }
+
+    fn is(&self, stage: &Stage<'_>, wanted: &str) -> Result<()> {
+        let status = self.host(stage).args(["service", "status"]);
+        let finished = status.finish(COMMAND_LIMIT)?;
+        let said = finished.stdout.trim();
+        ensure!(said == wanted, "the service is {said} and not {wanted}");
+        ensure!(
+            finished.status.success() == (wanted == "running"),
+            "{said}, and the exit code says something else"
+        );
+        Ok(())
+    }
+
+    /// A command that has to fail, and to say why.
+    fn refused(&self, stage: &Stage<'_>, command: &str, why: &str) -> Result<()> {
+        let call = self.host(stage).args(["service", command]);
+        let finished = call.finish(COMMAND_LIMIT)?;
+        ensure!(
+            !finished.status.success() && finished.stderr.contains(why),
+            "service {command} was not refused because of '{why}': {}",
+            finished.stderr
+        );
         Ok(())
     }
 
@@ -71,13 +130,26 @@ impl Windows<'_> {
     pub(super) fn remove(&self, stage: &Stage<'_>, before: &Registry) -> Result<()> {
         self.service(stage, "stop")?;
         self.service(stage, "remove")?;
-        let after = self.registry(stage)?;
-        let left = after.0.iter().find(|line| !before.0.contains(line));
+        before.is_like(&self.registry(stage)?, "the service")
+    }
+
+    /// Only what the client has started may use its address: no program of Linux may, and no
+    /// Windows program of the same user.
+    fn keep_strangers_out(&self, stage: &mut Stage<'_>, target: &str) -> Result<()> {
+        ensure!(!is_answered(target)?, "the client has let a stranger in");
+        let door = format!("127.0.0.1:{}", stage.free_port()?);
+        let program = self.folder.join("passage.exe");
+        let stranger = self.home.call(|loader| stage.call(loader), &program);
+        stage.start("stranger", stranger.args([&door, &format!("/v:{target}")]))?;
+        wait_for_passage(stage, "stranger")?;
         ensure!(
-            after == *before,
-            "the service has left something in the registry, or taken something: {left:?}"
+            !is_answered(&door)?,
+            "the client has let a program in that it has not started"
         );
-        Ok(())
+        stage.wait_for("the client's word about strangers", DROP_LIMIT, |stage| {
+            let said = fs::read_to_string(stage.path("tasuki-client.log"))?;
+            Ok((said.matches(DROPPED).count() == 2).then_some(()))
+        })
     }
 
     fn service(&self, stage: &Stage<'_>, command: &str) -> Result<String> {
@@ -107,11 +179,15 @@ impl Windows<'_> {
                 .chunks_exact(2)
                 .filter_map(|unit| unit.try_into().ok());
             let text = String::from_utf16_lossy(&units.map(u16::from_le_bytes).collect::<Vec<_>>());
-            lines.extend(text.lines().map(str::to_owned));
-        }
-        // It counts the services that were started.
-        if let Some(at) = lines.iter().position(|line| line.ends_with(COUNTER)) {
-            lines.drain(at..lines.len().min(at + 2));
+            let mut is_own = false;
+            for line in text.lines() {
+                if line.starts_with('[') {
+                    is_own = OWN.iter().any(|key| line.contains(key));
+                }
+                if !is_own {
+                    lines.push(line.to_owned());
+                }
+            }
         }
         ensure!(
             lines.len() > 1000,
@@ -122,9 +198,43 @@ impl Windows<'_> {
     }
 }
 
+/// The address that a passage leads to, once it listens; `name` is whose log tells.
+fn wait_for_passage(stage: &mut Stage<'_>, name: &str) -> Result<String> {
+    let log = stage.path(&format!("{name}.log"));
+    stage.wait_for("a passage for the viewer", READY_LIMIT, |_| {
+        let said = fs::read_to_string(&log)?;
+        let line = said
+            .lines()
+            .find_map(|line| line.strip_prefix("listening for "));
+        Ok(line.map(|target| target.trim().to_owned()))
+    })
+}
+
+/// Whether an RDP server answers there.
+fn is_answered(address: &str) -> Result<bool> {
+    let mut stream = TcpStream::connect(address).with_context(|| format!("no way to {address}"))?;
+    stream.set_read_timeout(Some(DROP_LIMIT))?;
+    // It may be closed at once.
+    let _ = stream.write_all(&HELLO);
+    Ok(stream.read(&mut [0; 64]).is_ok_and(|read| read > 0))
+}
+
 /// The registry at one moment.
 #[derive(PartialEq, Eq)]
 pub(super) struct Registry(Vec<String>);
+
+impl Registry {
+    /// Fails when `after` says something else.
+    fn is_like(&self, after: &Self, whose: &str) -> Result<()> {
+        let left = after.0.iter().find(|line| !self.0.contains(line));
+        let taken = self.0.iter().find(|line| !after.0.contains(line));
+        ensure!(
+            self == after,
+            "{whose} has left {left:?} in the registry, or taken {taken:?} away"
+        );
+        Ok(())
+    }
+}
 
 impl Deployment<'_> {
     /// The host as a service, to which the registry tells where the desktop is.
@@ -132,13 +242,12 @@ impl Deployment<'_> {
         &self,
         stage: &mut Stage<'_>,
         windows: &Windows<'_>,
-        desktop: &Desktop,
-    ) -> Result<Registry> {
-        let before = windows.prepare(stage, desktop.rdp_port)?;
+        before: &Registry,
+    ) -> Result<()> {
+        windows.refuse_unprepared(stage, before)?;
         self.introduce_host(|| windows.host(stage))?;
-        windows.install(stage, &before)?;
-        Self::wait_for_link(stage, |stage| windows.host(stage))?;
-        Ok(before)
+        windows.install(stage, before)?;
+        Self::wait_for_link(stage, |stage| windows.host(stage))
     }
 
     /// Starts the client, which starts a Windows program that lets FreeRDP through: only what
@@ -159,10 +268,8 @@ impl Deployment<'_> {
         fs::write(file, settings.to_string())?;
         let client = self.client(stage);
         stage.start("tasuki-client", client)?;
-        stage.wait_for("the client's viewer", READY_LIMIT, |stage| {
-            let said = fs::read_to_string(stage.path("tasuki-client.log"))?;
-            Ok(said.contains("listening").then_some(()))
-        })?;
+        let target = wait_for_passage(stage, "tasuki-client")?;
+        windows.keep_strangers_out(stage, &target)?;
         let viewer = stage
             .call("xfreerdp")
             .env("DISPLAY", &screen.display)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{PROGRAMS, System};
+use super::System;
 use crate::demo;
 use crate::exec::{Call, Shell};
 
@@ -21,8 +21,11 @@ const RUSTC: &str = "/usr/bin/rustc";
 /// Builds a system's programs; `cache` keeps what cargo can use again. Returns their folder.
 pub(super) fn release(shell: &Shell, root: &Path, system: System, cache: &Path) -> Result<PathBuf> {
     let mut call = cargo(shell, root, system, "build", cache)?.args(["--package", "agent"]);
-    for program in PROGRAMS {
+    for program in system.programs() {
         call = call.args(["--bin", program]);
+    }
+    if system == System::Windows {
+        call = call.args(["--features", "window"]);
     }
     call.run(LIMIT)?;
     Ok(folder(system, cache))

@@ -27,7 +27,11 @@ const SIZE_MAX: u64 = 5_000_000;
 
 const TESTS_LIMIT: Duration = Duration::from_secs(300);
 
+/// For every system.
 const PROGRAMS: [&str; 2] = ["tasuki-host", "tasuki-client"];
+
+/// And one more for Windows, which opens the client's window.
+const WINDOWS_PROGRAMS: [&str; 3] = ["tasuki-host", "tasuki-client", "tasuki-client-window"];
 
 /// What a release is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,13 @@ impl System {
             Self::Windows => "x86_64-pc-windows-gnu",
             Self::Linux => "x86_64-unknown-linux-gnu",
             Self::LinuxArm => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Windows => &WINDOWS_PROGRAMS,
+            Self::Linux | Self::LinuxArm => &PROGRAMS,
         }
     }
 
@@ -168,6 +179,7 @@ pub(crate) fn test_seam(shell: &Shell, root: &Path, consent: Consent) -> Result<
     provide(shell, &[System::Windows], consent)?;
     debian::provide(shell, &wine::PACKAGES, consent)?;
     let wine = Wine::open(shell, root, "office")?;
+    wine.blind()?;
     for test in compile::seam_tests(shell, root, &cache::folder("agents")?)? {
         wine.call(|loader| shell.call(loader), &test)
             .run(TESTS_LIMIT)?;
@@ -192,12 +204,12 @@ fn build(shell: &Shell, root: &Path, system: System) -> Result<PathBuf> {
     let built = compile::release(shell, root, system, &cache::folder("agents")?)?;
     let folder = root.join("target/dist").join(system.name());
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for program in PROGRAMS {
+    for program in system.programs() {
         let name = format!("{program}{}", system.suffix());
         let from = built.join(&name);
         let bytes = fs::read(&from).with_context(|| format!("no {}", from.display()))?;
         check(system, &bytes).with_context(|| format!("{name} must not be released"))?;
-        report::say(&format!("  {name:<20} {:>9} bytes", bytes.len()));
+        report::say(&format!("  {name:<24} {:>9} bytes", bytes.len()));
         fs::write(folder.join(&name), bytes)?;
     }
     Ok(folder)
@@ -225,7 +237,7 @@ fn again(
 ) -> Result<()> {
     let elsewhere = tempfile::tempdir().context("no room for a second build")?;
     let built = compile::release(shell, root, system, elsewhere.path())?;
-    for program in PROGRAMS {
+    for program in system.programs() {
         let name = format!("{program}{}", system.suffix());
         let [one, two] = [first, &built].map(|folder| fs::read(folder.join(&name)));
         ensure!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{EPOCH_S, LIMIT, pack};
-use crate::dist::PROGRAMS;
+use crate::dist::WINDOWS_PROGRAMS;
 use crate::exec::Shell;
 
 /// Makes an installer that calls itself `version` of the programs for Windows.
@@ -18,7 +18,7 @@ pub(crate) fn installer(
     out: &Path,
 ) -> Result<PathBuf> {
     let folder = tempfile::tempdir()?;
-    for program in PROGRAMS {
+    for program in WINDOWS_PROGRAMS {
         let name = format!("{program}.exe");
         pack(&programs.join(&name), &folder.path().join(&name))?;
     }

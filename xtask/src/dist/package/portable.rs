@@ -10,6 +10,8 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::{Contents, VERSION};
 
+const PROGRAMS: [&str; 2] = ["tasuki-client.exe", "tasuki-client-window.exe"];
+
 pub(super) fn folder(contents: &Contents<'_>) -> Result<PathBuf> {
     let name = format!("tasuki-client-{VERSION}");
     let path = contents.out.join(format!("{name}-windows.zip"));
@@ -22,14 +24,13 @@ pub(super) fn folder(contents: &Contents<'_>) -> Result<PathBuf> {
     let readme = fs::read_to_string(contents.texts.join("windows/README.txt"))?;
     // What old versions of Notepad need: a mark that it is UTF-8, and their ends of lines.
     let readme = format!("\u{feff}{readme}").replace('\n', "\r\n");
-    let program = fs::read(contents.programs.join("tasuki-client.exe"))?;
-    let files = [
-        ("README.txt", readme.as_bytes()),
-        ("tasuki-client.exe", &program),
-    ];
+    let mut files = vec![("README.txt", readme.into_bytes())];
+    for program in PROGRAMS {
+        files.push((program, fs::read(contents.programs.join(program))?));
+    }
     for (file, bytes) in files {
         zip.start_file(format!("{name}/{file}"), options)?;
-        zip.write_all(bytes)?;
+        zip.write_all(&bytes)?;
     }
     zip.finish()?;
     Ok(path)
@@ -47,7 +48,9 @@ mod tests {
     #[test]
     fn folder_has_program_and_readme_and_comes_out_the_same_twice() {
         let place = tempfile::tempdir().unwrap();
-        fs::write(place.path().join("tasuki-client.exe"), [7; 100_000]).unwrap();
+        for program in PROGRAMS {
+            fs::write(place.path().join(program), [7; 100_000]).unwrap();
+        }
         let make = |out: &str| {
             let out = place.path().join(out);
             fs::create_dir(&out).unwrap();
@@ -68,7 +71,9 @@ mod tests {
             zip.by_name(&name).unwrap().read_to_end(&mut bytes).unwrap();
             bytes
         };
-        assert_eq!(read("tasuki-client.exe"), [7; 100_000]);
+        for program in PROGRAMS {
+            assert_eq!(read(program), [7; 100_000]);
+        }
         let readme = String::from_utf8(read("README.txt")).unwrap();
         assert!(readme.starts_with('\u{feff}') && readme.contains("使う"));
         assert!(readme.lines().count() > 10 && !readme.replace("\r\n", "").contains('\n'));

@@ -1,0 +1,380 @@
+//! `cargo xtask shots`: the client's window in each state that a person meets, in both languages.
+//!
+//! The window is the released program, run by Wine and driven by the keyboard alone; relay and
+//! office PC are real. What is on the pictures is for a person to look at. What fails by itself:
+//! a picture that never comes to rest, two that are the same where they must not be, and a window
+//! that the keyboard does not close.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use super::deployment::{Deployment, Programs};
+use super::desktop::Screen;
+use super::picture::Picture;
+use super::stage::{self, Stage};
+use super::{BUILD_LIMIT, programs};
+use crate::debian::{self, Consent, Package};
+use crate::dist;
+use crate::exec::{Call, Shell};
+use crate::report;
+use crate::wine::{self, Wine};
+
+const PACKAGES: [Package; 4] = [
+    Package {
+        name: "xvfb",
+        purpose: "the screen with the window",
+    },
+    Package {
+        name: "xdotool",
+        purpose: "types",
+    },
+    Package {
+        name: "fonts-noto-cjk",
+        purpose: "Japanese letters",
+    },
+    Package {
+        name: "locales",
+        purpose: "tells Wine the language",
+    },
+];
+
+/// Fonts of Windows that this machine has not, and the one that stands in for them.
+const FONTS: [&str; 4] = ["MS Shell Dlg", "Segoe UI", "Tahoma", "Yu Gothic UI"];
+const STAND_IN: &str = "Noto Sans CJK JP";
+const REPLACEMENTS: &str = r"HKCU\Software\Wine\Fonts\Replacements";
+
+/// The side of the screen that Wine gets, in pixels.
+const SIDE: usize = 540;
+/// Of pictures beside each other on the sheet.
+const COLUMNS: usize = 4;
+/// A blinking cursor changes fewer pixels than this, any text more.
+const CURSOR_PIXELS: usize = 40;
+
+const WINDOW_LIMIT: Duration = Duration::from_secs(120);
+const KEYS_LIMIT: Duration = Duration::from_secs(30);
+/// On a busy machine it takes a while to write a language down.
+const LOCALE_LIMIT: Duration = Duration::from_secs(300);
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A folder with tasuki-client.exe and passage.exe that are there already [default: built
+    /// here].
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
+    /// Install missing Debian packages without asking; so does the environment variable CI.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
+    let consent = Consent::new(options.yes);
+    debian::provide(shell, &PACKAGES, consent)?;
+    debian::provide(shell, &wine::PACKAGES, consent)?;
+    let target = root.join("target/shots");
+    stage::strike(&target)?;
+    let folder = match &options.programs {
+        Some(folder) => folder.clone(),
+        None => dist::windows(shell, root, consent)?,
+    };
+    let programs = Programs {
+        folder: native(shell, root)?,
+        windows: None,
+    };
+    let wine = Wine::open(shell, root, "shots")?;
+    let mut stage = Stage::set(shell, &target)?;
+    let screen = Screen::start(&mut stage)?;
+    let studio = Studio::open(shell, &stage, wine, screen, &folder)?;
+    let pictures = shoot(&mut stage, &studio, programs, &target)?;
+    let columns = COLUMNS * SIDE;
+    let sheet = target.join("sheet.png");
+    let all: Vec<&Picture> = pictures.iter().map(|(_, picture)| picture).collect();
+    Picture::sheet(&all, SIDE, columns).save(&sheet)?;
+    let names: Vec<&str> = pictures.iter().map(|(name, _)| name.as_str()).collect();
+    report::say(&format!(
+        "{} pictures: {}\nAll on one sheet, in this order: {}",
+        names.len(),
+        names.join(", "),
+        sheet.display()
+    ));
+    Ok(())
+}
+
+/// Every state, the world being made richer from one to the next.
+fn shoot(
+    stage: &mut Stage<'_>,
+    studio: &Studio<'_>,
+    programs: Programs<'_>,
+    folder: &Path,
+) -> Result<Vec<(String, Picture)>> {
+    let mut album = Album {
+        folder,
+        pictures: Vec::new(),
+    };
+    let quick = Duration::from_secs(2);
+    let slow = Duration::from_secs(6);
+    // Longer than the pause between two tries.
+    let slowest = Duration::from_secs(12);
+    let deployment = Deployment::make(stage, programs)?;
+    let computer = ["type demo-office-pc", "key Tab", "key Tab"];
+    let password = format!("type {}", deployment.password);
+    let connect = |keys: &[&str]| -> Vec<String> {
+        let all = computer.iter().chain(keys).chain(&["key Return"]);
+        all.map(|key| (*key).to_owned()).collect()
+    };
+    let right = connect(&[password.as_str()]);
+    let words = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+
+    album.add(stage, studio, "opened", Vec::new(), quick)?;
+    album.add(stage, studio, "no-id", words(&["key Return"]), quick)?;
+    let bad = words(&["type tokyo pc", "key Return"]);
+    album.add(stage, studio, "bad-id", bad, quick)?;
+    album.add(stage, studio, "no-password", connect(&[]), quick)?;
+    album.add(stage, studio, "no-entry-file", right.clone(), quick)?;
+
+    studio.bring_entry_file(&deployment)?;
+    let silent = TcpListener::bind(("127.0.0.1", deployment.relay_port))?;
+    album.add(stage, studio, "finding-the-relay", right.clone(), quick)?;
+    drop(silent);
+    album.add(stage, studio, "relay-unreachable", right.clone(), slowest)?;
+
+    deployment.start_relay(stage)?;
+    album.add(stage, studio, "unknown-id", right.clone(), slow)?;
+
+    let port = stage.free_port()?;
+    deployment.start_host(stage, port)?;
+    let wrong = connect(&["type Wrong-Password-1"]);
+    album.add(stage, studio, "wrong-password", wrong, slow)?;
+    album.add(stage, studio, "no-viewer", right.clone(), slow)?;
+    studio.bring_viewer(stage)?;
+    let chosen = ["key alt+f", "key alt+p"].map(str::to_owned);
+    // The ID is there from the last success, and the password has the keyboard.
+    let again = [password.clone(), "key Return".to_owned()];
+    let keys = [&again[..1], &chosen[..], &again[1..]].concat();
+    album.add(stage, studio, "connected", keys, slow)?;
+    let mut keys = again.to_vec();
+    keys.extend(["sleep 8", "key alt+d"].map(str::to_owned));
+    album.add(stage, studio, "disconnected", keys, slow)?;
+    let past = words(&["key alt+i", "key alt+Down"]);
+    album.add(stage, studio, "history", past, quick)?;
+
+    stage.end("tasuki-host");
+    album.add(stage, studio, "offline", again.to_vec(), slow)?;
+    Ok(album.pictures)
+}
+
+/// Builds what runs on this machine itself.
+fn native(shell: &Shell, root: &Path) -> Result<PathBuf> {
+    let messages = shell
+        .call("cargo")
+        .args(["build", "--locked", "--quiet", "--bins"])
+        .args(["-p", "agent", "-p", "image-builder", "-p", "relay"])
+        .arg("--message-format=json-render-diagnostics")
+        .dir(root)
+        .output_shown(BUILD_LIMIT)?;
+    let program = programs(&messages)
+        .next()
+        .context("cargo built no program")?;
+    let folder = program.parent().context("a program lies in no folder")?;
+    Ok(folder.to_owned())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Language {
+    English,
+    Japanese,
+}
+
+impl Language {
+    const ALL: [Self; 2] = [Self::English, Self::Japanese];
+
+    fn locale(self) -> &'static str {
+        match self {
+            Self::English => "en_US",
+            Self::Japanese => "ja_JP",
+        }
+    }
+}
+
+/// Where the pictures are taken.
+struct Studio<'a> {
+    wine: Wine<'a>,
+    screen: Screen,
+    locales: PathBuf,
+    /// The client's folder, and each language's folder of state in it.
+    client: PathBuf,
+    passage: PathBuf,
+}
+
+impl<'a> Studio<'a> {
+    fn open(
+        shell: &Shell,
+        stage: &Stage<'_>,
+        wine: Wine<'a>,
+        screen: Screen,
+        folder: &Path,
+    ) -> Result<Self> {
+        let (locales, client) = (stage.path("locales"), stage.path("client"));
+        fs::create_dir(&locales)?;
+        for language in Language::ALL {
+            let name = language.locale();
+            shell
+                .call("localedef")
+                .args(["-i", name, "-f", "UTF-8"])
+                .arg(locales.join(format!("{name}.UTF-8")))
+                .output(LOCALE_LIMIT)?;
+            fs::create_dir_all(client.join(name))?;
+        }
+        fs::copy(
+            folder.join("tasuki-client.exe"),
+            client.join("tasuki-client.exe"),
+        )?;
+        for font in FONTS {
+            wine.call(|loader| shell.call(loader), Path::new("reg"))
+                .args(["add", REPLACEMENTS, "/v", font, "/d", STAND_IN, "/f"])
+                .output(WINDOW_LIMIT)?;
+        }
+        Ok(Self {
+            wine,
+            screen,
+            locales,
+            client,
+            passage: folder.join("passage.exe"),
+        })
+    }
+
+    fn bring_entry_file(&self, deployment: &Deployment<'_>) -> Result<()> {
+        fs::copy(
+            &deployment.entry_file,
+            self.client.join("tasuki-entry.toml"),
+        )?;
+        Ok(())
+    }
+
+    /// A program in the viewer's place, which stays until it is ended.
+    fn bring_viewer(&self, stage: &mut Stage<'_>) -> Result<()> {
+        for language in Language::ALL {
+            let door = format!("127.0.0.1:{}", stage.free_port()?);
+            let mut settings = toml::Table::new();
+            settings.insert("viewer".to_owned(), Wine::path(&self.passage).into());
+            settings.insert("viewer_arguments".to_owned(), vec![door].into());
+            let file = self.client.join(language.locale()).join("client.toml");
+            fs::write(file, settings.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Opens the window, types, waits until it has been at rest for a while, takes the picture,
+    /// and closes the window.
+    fn take(
+        &self,
+        stage: &mut Stage<'_>,
+        language: Language,
+        keys: &[String],
+        rest: Duration,
+    ) -> Result<Picture> {
+        let window = self.window(stage, language);
+        stage.start("wine", window)?;
+        let is_open = |picture: &Picture| !picture.is_plain();
+        self.wait(stage, Duration::from_secs(1), is_open)
+            .context("no window has come")?;
+        for key in keys {
+            self.press(stage, key)?;
+        }
+        let picture = self
+            .wait(stage, rest, is_open)
+            .context("it does not come to rest")?;
+        self.press(stage, "key alt+F4")?;
+        stage
+            .wait_for_end("wine", WINDOW_LIMIT)
+            .context("Alt and F4 do not close the window")?;
+        Ok(picture)
+    }
+
+    fn window<'c>(&self, stage: &Stage<'c>, language: Language) -> Call<'c> {
+        let locale = language.locale();
+        let call = |loader: &str| stage.call(loader);
+        self.wine
+            .call(call, Path::new("explorer"))
+            .arg(format!("/desktop=shots,{SIDE}x{SIDE}"))
+            .arg(Wine::path(&self.client.join("tasuki-client.exe")))
+            .arg("--state")
+            .arg(Wine::path(&self.client.join(locale)))
+            .arg("window")
+            .env("DISPLAY", &self.screen.display)
+            .env("LOCPATH", &self.locales)
+            .env("LC_ALL", format!("{locale}.UTF-8"))
+    }
+
+    fn press(&self, stage: &Stage<'_>, key: &str) -> Result<()> {
+        let words = key.split_once(' ').context("a key has two words")?;
+        let call = stage.call("xdotool").env("DISPLAY", &self.screen.display);
+        let call = match words {
+            ("type", text) => call.args(["type", "--delay", "60", text]),
+            (command, argument) => call.args([command, argument]),
+        };
+        call.output(KEYS_LIMIT)?;
+        Ok(())
+    }
+
+    /// A picture that `is_right` and stays as it is for `rest`.
+    fn wait(
+        &self,
+        stage: &mut Stage<'_>,
+        rest: Duration,
+        is_right: impl Fn(&Picture) -> bool,
+    ) -> Result<Picture> {
+        let mut latest: Option<Picture> = None;
+        let mut since = Instant::now();
+        stage.wait_for("the window", WINDOW_LIMIT, |_| {
+            let picture = self.screen.picture()?.part(SIDE, SIDE);
+            let is_same = latest
+                .as_ref()
+                .is_some_and(|latest| latest.differs(&picture) < CURSOR_PIXELS);
+            if !is_same {
+                latest = Some(picture);
+                since = Instant::now();
+                return Ok(None);
+            }
+            Ok((is_right(&picture) && since.elapsed() >= rest).then_some(picture))
+        })
+    }
+}
+
+struct Album<'a> {
+    folder: &'a Path,
+    pictures: Vec<(String, Picture)>,
+}
+
+impl Album<'_> {
+    /// Takes a state in both languages.
+    fn add(
+        &mut self,
+        stage: &mut Stage<'_>,
+        studio: &Studio<'_>,
+        name: &str,
+        keys: Vec<String>,
+        rest: Duration,
+    ) -> Result<()> {
+        for language in Language::ALL {
+            let name = format!("{name}-{}", language.locale());
+            report::say(&format!("  {name}"));
+            let picture = studio
+                .take(stage, language, &keys, rest)
+                .with_context(|| name.clone())?;
+            picture.save(&self.folder.join(format!("{name}.png")))?;
+            for (other, earlier) in &self.pictures {
+                ensure!(
+                    earlier.differs(&picture) >= CURSOR_PIXELS,
+                    "{name} looks like {other}"
+                );
+            }
+            self.pictures.push((name, picture));
+        }
+        Ok(())
+    }
+}
