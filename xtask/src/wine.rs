@@ -54,15 +54,25 @@ impl<'a> Wine<'a> {
             fs::remove_dir_all(&wine.prefix)?;
             fs::create_dir(&wine.prefix)?;
         }
-        // Otherwise it would be shut down, and started again, between any two programs. When one
-        // is there already, from a run that was killed, it fails, and that one will do.
-        wine.dress(shell.call(SERVER).arg("--persistent"))
-            .finish(END_LIMIT)?;
+        wine.start()?;
         if !is_made {
             wine.make(root, &library)
                 .context("cannot make a Windows to run programs in")?;
         }
         Ok(wine)
+    }
+
+    /// Otherwise it would be shut down, and started again, between any two programs. When one
+    /// runs already, from a run that was killed, the call fails, and that one will do.
+    fn start(&self) -> Result<()> {
+        let call = self.dress(self.shell.call(SERVER).arg("--persistent"));
+        call.finish(END_LIMIT).map(drop)
+    }
+
+    /// Ends everything that runs in it. It fails when nothing does.
+    fn end(&self) {
+        let call = self.dress(self.shell.call(SERVER).arg("--kill"));
+        let _ = call.unstoppable().finish(END_LIMIT);
     }
 
     fn make(&self, root: &Path, library: &Path) -> Result<()> {
@@ -85,7 +95,11 @@ impl<'a> Wine<'a> {
         const DRIVERS: &str = r"HKCU\Software\Wine\Drivers";
         let words = ["reg", "add", DRIVERS, "/v", "Graphics", "/d", "null", "/f"];
         let call = self.dress(self.shell.call(WINE).args(words));
-        call.output(MAKE_LIMIT).map(drop)
+        call.output(MAKE_LIMIT)?;
+        // A desktop that came up before this has found no screen, and takes no windows for as long
+        // as it is there, which is some seconds more.
+        self.end();
+        self.start()
     }
 
     /// A call of a Windows program, for which `call` starts Wine.
@@ -115,8 +129,6 @@ impl<'a> Wine<'a> {
 
 impl Drop for Wine<'_> {
     fn drop(&mut self) {
-        let end = self.dress(self.shell.call(SERVER).arg("--kill"));
-        // It fails when nothing runs.
-        let _ = end.unstoppable().finish(END_LIMIT);
+        self.end();
     }
 }
