@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use tasuki_bench::report::Report;
+use tasuki_bench::report::{self, Report};
 use tasuki_bench::verdict::Outcome;
 
 /// Short lives, so that each kind of end comes a few times.
@@ -108,13 +108,13 @@ fn a_price_needs_a_soak_that_passed_and_a_page_does_not() {
     let mut report = Report::read(&out).unwrap_or_else(|error| panic!("{error}\n{complained}"));
 
     report.verdict.outcome = Outcome::Void;
-    report.write(&out).unwrap();
+    report::write(&report, &out).unwrap();
     let refused = bench(&["cost", text(&out)]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("did not pass"));
 
     report.verdict.outcome = Outcome::Pass;
-    report.write(&out).unwrap();
+    report::write(&report, &out).unwrap();
     let priced = bench(&["cost", text(&out), "--space-yen", "0"]);
     let said = String::from_utf8_lossy(&priced.stdout);
     assert!(priced.status.success(), "{said}");

@@ -323,14 +323,7 @@ fn image(tree: &Tree<'_>) -> Result<()> {
 
 /// The one boot that every commit has to pass; `nightly` has the others.
 fn board(tree: &Tree<'_>) -> Result<()> {
-    let words = ["build", "--locked", "--quiet", "--bins"];
-    let messages = cargo(tree, &words)
-        .args(["--package", "image-builder"])
-        .arg("--message-format=json-render-diagnostics")
-        .output_shown(LIMIT)?;
-    let tasuki = demo::programs(&messages)
-        .find(|program| program.ends_with("tasuki"))
-        .context("cargo built no tasuki")?;
+    let tasuki = image::tasuki(tree.shell, tree.root)?;
     let locks = pins::scratch_copy(tree.root);
     let order = Order {
         board: "vm-x86-64",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cache;
+use crate::demo;
 use crate::exec::{Call, Shell};
 
 /// From nothing: compilers at work for the relay, packages from a mirror.
@@ -33,6 +34,24 @@ pub(crate) struct Order<'a> {
     pub(crate) version: &'a str,
     /// Lock files that count instead of the repository's.
     pub(crate) locks: Option<&'a Path>,
+}
+
+/// Builds `tasuki`, and the agents that boards are tried with; returns where `tasuki` lies.
+///
+/// # Errors
+///
+/// They cannot be built.
+pub(crate) fn tasuki(shell: &Shell, root: &Path) -> Result<PathBuf> {
+    let messages = shell
+        .call("cargo")
+        .args(["build", "--quiet", "--locked", "--bins"])
+        .args(["-p", "agent", "-p", "image-builder"])
+        .arg("--message-format=json-render-diagnostics")
+        .dir(root)
+        .output_shown(BUILD_LIMIT)?;
+    demo::programs(&messages)
+        .find(|program| program.ends_with("tasuki"))
+        .context("cargo built no tasuki")
 }
 
 /// The folder of the image's release, `target/images/BOARD-VERSION`, as `tasuki` builds it.

@@ -63,18 +63,21 @@ fn in_words(delay: Duration) -> String {
 }
 
 fn whom_to_ask(contact: &Contact) -> String {
+    match known(contact).as_slice() {
+        [] => String::new(),
+        known => format!(" Ask: {}.", known.join(", ")),
+    }
+}
+
+/// What is known of a contact.
+pub(super) fn known(contact: &Contact) -> Vec<&str> {
     let Contact {
         organisation,
         department,
         contact,
     } = contact;
     let parts = [organisation.as_str(), department.as_str(), contact.as_str()];
-    let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    if known.is_empty() {
-        String::new()
-    } else {
-        format!(" Ask: {}.", known.join(", "))
-    }
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 /// Below 100 the relay speaks, from 100 on the office PC.

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::conclude;
+use super::{conclude, save};
 use crate::exec::Interrupt;
 use crate::idle::{self, IdleReport, Size};
 use crate::number::float;
@@ -78,11 +78,6 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         looks,
         verdict,
     };
-    if let Some(path) = &arguments.out {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text + "\n")
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        writeln!(out, "report: {}", path.display())?;
-    }
+    save(&report, arguments.out.as_deref(), out)?;
     conclude(&report.verdict, out)
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 use crate::load::Placement;
 use crate::report::Measure;
@@ -168,6 +169,15 @@ fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Re
         Command::Report(report) => report::run(&report, out),
         Command::Cost(cost) => cost::run(&cost, out),
     }
+}
+
+/// Writes the report, if a place was named.
+fn save(report: &impl Serialize, place: Option<&Path>, out: &mut dyn Write) -> Result<()> {
+    if let Some(path) = place {
+        crate::report::write(report, path)?;
+        writeln!(out, "report: {}", path.display())?;
+    }
+    Ok(())
 }
 
 /// Says the verdict, and makes an exit status of it.

@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use super::{LoadArguments, Where, conclude};
+use super::{LoadArguments, Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::load::Placement;
 use crate::peer::Peer;
@@ -162,9 +162,6 @@ pub(super) fn run(
         ratios,
         verdict,
     };
-    if let Some(path) = &arguments.out {
-        report.write(path)?;
-        writeln!(out, "report: {}", path.display())?;
-    }
+    save(&report, arguments.out.as_deref(), out)?;
     conclude(&report.verdict, out)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::{LoadArguments, Where, conclude};
+use super::{LoadArguments, Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::report::{FORMAT, Measure, Origin, Report};
 use crate::round;
@@ -85,9 +85,6 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         rounds: vec![ceiling, round],
         verdict,
     };
-    if let Some(path) = &arguments.out {
-        report.write(path)?;
-        writeln!(out, "report: {}", path.display())?;
-    }
+    save(&report, arguments.out.as_deref(), out)?;
     conclude(&report.verdict, out)
 }

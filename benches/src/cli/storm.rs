@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::{Where, conclude};
+use super::{Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::report::Origin;
 use crate::scenario::Scenario;
@@ -86,11 +86,6 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         faults: seen.faults,
         verdict,
     };
-    if let Some(path) = &arguments.out {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text + "\n")
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        writeln!(out, "report: {}", path.display())?;
-    }
+    save(&report, arguments.out.as_deref(), out)?;
     conclude(&report.verdict, out)
 }

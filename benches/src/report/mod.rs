@@ -162,15 +162,17 @@ pub struct Faults {
     pub told: Vec<String>,
 }
 
-impl Report {
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
-        std::fs::write(path, text + "\n")
-            .with_context(|| format!("cannot write the report to {}", path.display()))
-    }
+/// Writes a report of any command.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(report: &impl Serialize, path: &Path) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    std::fs::write(path, text + "\n")
+        .with_context(|| format!("cannot write the report to {}", path.display()))
+}
 
+impl Report {
     /// # Errors
     /// There is no such file, or it is no report of this format.
     pub fn read(path: &Path) -> anyhow::Result<Self> {

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use super::build;
 use super::deployment::{Deployment, Programs};
 use super::desktop::Screen;
 use super::picture::Picture;
 use super::stage::{self, Stage};
-use super::{BUILD_LIMIT, programs};
 use crate::debian::{self, Consent, Package};
 use crate::dist;
 use crate::exec::{Call, Shell};
@@ -82,7 +82,7 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
         None => dist::windows(shell, root, consent)?,
     };
     let programs = Programs {
-        folder: native(shell, root)?,
+        folder: build(shell, root, false)?,
         windows: None,
     };
     let wine = Wine::open(shell, root, "shots")?;
@@ -165,22 +165,6 @@ fn shoot(
     stage.end("tasuki-host");
     album.add(stage, studio, "offline", again.to_vec(), slow)?;
     Ok(album.pictures)
-}
-
-/// Builds what runs on this machine itself.
-fn native(shell: &Shell, root: &Path) -> Result<PathBuf> {
-    let messages = shell
-        .call("cargo")
-        .args(["build", "--locked", "--quiet", "--bins"])
-        .args(["-p", "agent", "-p", "image-builder", "-p", "relay"])
-        .arg("--message-format=json-render-diagnostics")
-        .dir(root)
-        .output_shown(BUILD_LIMIT)?;
-    let program = programs(&messages)
-        .next()
-        .context("cargo built no program")?;
-    let folder = program.parent().context("a program lies in no folder")?;
-    Ok(folder.to_owned())
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,9 @@
 //! Whole boards in QEMU: images built here, booted, looked at from inside, damaged, updated, cut off.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::suite::Suite;
 use super::{Night, Part};
-use crate::demo;
 use crate::image::{self, Order};
 
 /// What the tests call the image that boards run, and the one that they are updated to.
@@ -86,15 +85,7 @@ impl Part for Booted {
     }
 
     fn prepare(&self, night: &Night<'_>) -> Result<Vec<String>> {
-        let messages = night
-            .call("cargo")
-            .args(["build", "--quiet", "--locked", "--bins"])
-            .args(["-p", "agent", "-p", "image-builder"])
-            .arg("--message-format=json-render-diagnostics")
-            .output_shown(night.rest())?;
-        let tasuki = demo::programs(&messages)
-            .find(|program| program.ends_with("tasuki"))
-            .context("cargo built no tasuki")?;
+        let tasuki = image::tasuki(night.shell, night.root)?;
         for version in VERSIONS {
             let order = Order {
                 board: self.board,

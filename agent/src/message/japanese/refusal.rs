@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::refusal::{Contact, Refusal, RefusalCode};
 
 use super::{Explanation, explanation};
-use crate::message::refusal::{Wait, who};
+use crate::message::refusal::{Wait, known, who};
 
 pub(in crate::message) fn refusal(refusal: &Refusal) -> Explanation {
     let (why, what_to_do) = sentences(refusal.code);
@@ -36,17 +36,9 @@ fn wait(retry_after_s: u32) -> String {
 }
 
 fn whom_to_ask(contact: &Contact) -> String {
-    let Contact {
-        organisation,
-        department,
-        contact,
-    } = contact;
-    let parts = [organisation.as_str(), department.as_str(), contact.as_str()];
-    let known: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    if known.is_empty() {
-        String::new()
-    } else {
-        format!("問い合わせ先：{}。", known.join("、"))
+    match known(contact).as_slice() {
+        [] => String::new(),
+        known => format!("問い合わせ先：{}。", known.join("、")),
     }
 }
 
