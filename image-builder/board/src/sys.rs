@@ -75,13 +75,18 @@ impl System {
     }
 
     /// Mounts a FAT partition read-only (mount(2)).
+    ///
+    /// Linux renames on FAT by making an empty file, giving it the old one's contents, and removing
+    /// that. Here each of the three is on its way to the disk before the next begins (`MS_DIRSYNC`);
+    /// otherwise the first and last go together, and until the second follows there is no file.
+    /// Remounting cannot ask for that.
     pub fn mount_fat(&self, label: &str, mount_point: &Path) -> io::Result<()> {
         if !self.is_real() {
             return Ok(());
         }
         fs::create_dir_all(mount_point)?;
         let device = self.at("/dev/disk/by-partlabel").join(label);
-        let flags = plain_flags() | MsFlags::MS_RDONLY;
+        let flags = plain_flags() | MsFlags::MS_RDONLY | MsFlags::MS_DIRSYNC;
         let none: Option<&str> = None;
         Ok(mount(
             Some(&device),

@@ -152,6 +152,14 @@ fn at_every_event(lab: &Lab, before: &Path, journal: &Journal) -> Result<Range<u
                 is_whole.with_context(|| format!("{}: {kernels:?} may start", case()))?;
                 starts += 1;
                 first = first.min(event);
+            } else {
+                // Neither the firmware nor the board gives its name up before it has the next one.
+                let was_flushed = (first..event).any(|it| journal.write(it).is_none());
+                ensure!(
+                    !was_flushed,
+                    "{}: slot b has lost its kernel: {kernels:?}",
+                    case()
+                );
             }
             looks += 1;
             block::undo(&card, before, journal)?;
