@@ -23,6 +23,8 @@ use tempfile::TempDir;
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /// Beyond a year, and no multiple of a week.
 const LATER: &str = "+400d\n";
+/// A script's name.
+const TODAY: &str = "rustc-of-today";
 
 /// A folder of lock files that count instead of the checkout's: `cargo xtask ci` says so when
 /// mirrors have forgotten what those name.
@@ -40,6 +42,8 @@ pub(crate) struct World {
 struct Elsewhere {
     folder: TempDir,
     user: Option<User>,
+    /// A compiler that is to see today's date.
+    compiler: Option<PathBuf>,
 }
 
 impl World {
@@ -88,14 +92,20 @@ impl World {
         if root {
             later(folder.path());
         }
+        let mut compiler = None;
         if user.is_none() {
             copy_crates(&home.join("cargo"));
+            compiler = root.then(|| today(folder.path(), &source));
         }
         Self {
             source,
             locks,
             program,
-            elsewhere: Some(Elsewhere { folder, user }),
+            elsewhere: Some(Elsewhere {
+                folder,
+                user,
+                compiler,
+            }),
         }
     }
 
@@ -137,6 +147,8 @@ impl World {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
         let etc = elsewhere.folder.path().join("etc");
+        let today = elsewhere.folder.path().join(TODAY);
+        let compiler = elsewhere.compiler.clone();
         // What a thread takes on, a program that it starts inherits; both are gone with the thread.
         let run = move || {
             if geteuid().is_root() {
@@ -145,6 +157,9 @@ impl World {
                 let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
                 mount(none, "/", none, private, none).unwrap();
                 mount(Some(&etc), "/etc", none, MsFlags::MS_BIND, none).unwrap();
+                if let Some(compiler) = &compiler {
+                    mount(Some(&today), compiler, none, MsFlags::MS_BIND, none).unwrap();
+                }
                 umask(Mode::from_bits_truncate(0o077));
             }
             let mut one = CpuSet::new();
@@ -183,6 +198,31 @@ fn later(folder: &Path) {
     assert!(copy.unwrap().status.success());
     fs::write(etc.join("ld.so.preload"), FAKETIME).unwrap();
     fs::write(etc.join("faketimerc"), LATER).unwrap();
+}
+
+/// A script to lie where rustup's compiler is, which starts that without the later date, and the
+/// compiler's path.
+///
+/// With the date it hangs before it begins: its allocator asks for the time while it is set up, and
+/// libfaketime allocates to answer that. All other programs of a build see the later date, build
+/// scripts included; macros run inside the compiler.
+fn today(folder: &Path, checkout: &Path) -> PathBuf {
+    let asked = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .current_dir(checkout)
+        .output()
+        .unwrap();
+    let compiler = Path::new(str::from_utf8(&asked.stdout).unwrap().trim()).join("bin/rustc");
+    assert!(compiler.is_file(), "{}", compiler.display());
+    let script = folder.join(TODAY);
+    let words = "umount /etc && umount \"$0\" && exec \"$0\" \"$@\"";
+    let text = format!(
+        "#!/bin/sh\nexec unshare --mount sh -c '{words}' {} \"$@\"\n",
+        compiler.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    compiler
 }
 
 /// The crates as they were fetched, so that cargo unpacks them in another folder.
