@@ -31,7 +31,7 @@ pub struct Programs {
     pub first_stage: Vec<u8>,
     /// What `rustc --version --verbose` says.
     pub compiler: String,
-    /// The crates in each, as `cargo tree --prefix none` lists them.
+    /// The crates in each, a line each: `name v1.2.3`.
     pub crates: BTreeMap<&'static str, String>,
 }
 
@@ -241,7 +241,15 @@ impl Build<'_> {
             .args(["tree", "--locked", "--edges", "normal,no-proc-macro"])
             .args(["--prefix", "none", "--format", "{p}", "--no-dedupe"])
             .args(["--target", self.architecture.target(), "-p", package]);
-        Ok(call.text()?)
+        // Behind these two stands where the checkout lies.
+        let named = |line: &str| {
+            line.split_whitespace()
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let listing = call.text()?;
+        Ok(listing.lines().map(|line| named(line) + "\n").collect())
     }
 
     /// What must not be seen in a program: where it was built.

@@ -148,7 +148,7 @@ pub enum CargoLockError {
     Missing(String),
 }
 
-/// The crates that a program consists of, by the listing of `cargo tree --prefix none`.
+/// The crates that a program consists of, by a listing with a line `name v1.2.3` for each.
 ///
 /// Crates of this workspace have no checksum in `Cargo.lock`, and are left out.
 pub fn crates(listing: &str, cargo_lock: &str) -> Result<Vec<Component>, CargoLockError> {
@@ -163,7 +163,6 @@ pub fn crates(listing: &str, cargo_lock: &str) -> Result<Vec<Component>, CargoLo
     }
     let mut components = Vec::new();
     for line in listing.lines() {
-        // `name v1.2.3 (proc-macro) (/path)`
         let mut words = line.split_whitespace();
         let (Some(name), Some(version)) = (words.next(), words.next()) else {
             continue;
@@ -194,7 +193,7 @@ mod tests {
         let lock = "[[package]]\nname = \"relay\"\nversion = \"0.1.0\"\n\n\
             [[package]]\nname = \"mio\"\nversion = \"1.2.0\"\nchecksum = \"aa\"\n";
 
-        let found = crates("relay v0.1.0 (/src)\nmio v1.2.0\nmio v1.2.0\n", lock).unwrap();
+        let found = crates("relay v0.1.0\nmio v1.2.0\nmio v1.2.0\n", lock).unwrap();
 
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].url(), "pkg:cargo/mio@1.2.0");
