@@ -62,8 +62,9 @@ impl<'a> Wine<'a> {
         Ok(wine)
     }
 
-    /// Otherwise it would be shut down, and started again, between any two programs. When one
-    /// runs already, from a run that was killed, the call fails, and that one will do.
+    /// Starts its server to stay: otherwise it would be shut down, and started again, between any
+    /// two programs. When one runs already, from a run that was killed, the call fails, and that
+    /// one will do.
     fn start(&self) -> Result<()> {
         let call = self.dress(self.shell.call(SERVER).arg("--persistent"));
         call.finish(END_LIMIT).map(drop)
