@@ -1,43 +1,53 @@
 //! Gives the Windows programs their version, their manifest and the text of their events.
 //!
-//! Nothing is done for other systems. The same source makes the same bytes.
+//! Also those of the crate in `desktop`. Nothing is done for other systems. The same source makes the same bytes.
 
 use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Name, description and manifest.
-const PROGRAMS: [(&str, &str, &str); 3] = [
+/// Crate, name, description and manifest.
+const PROGRAMS: [(&str, &str, &str, &str); 4] = [
     (
+        "agent",
         "tasuki-host",
         "Tasuki host: makes this PC reachable",
         MANIFEST,
     ),
     (
+        "agent",
         "tasuki-client",
         "Tasuki client: shows an office PC",
         WINDOW_MANIFEST,
     ),
     (
+        "agent",
         "tasuki-client-window",
         "Tasuki client: opens its window",
         WINDOW_MANIFEST,
     ),
+    (
+        "tasuki-desktop",
+        "tasuki-desktop",
+        "Tasuki host: shares this desktop",
+        WINDOW_MANIFEST,
+    ),
 ];
-const MANIFEST: &str = "resources/windows.manifest";
-const WINDOW_MANIFEST: &str = "resources/window.manifest";
+const MANIFEST: &str = include_str!("resources/windows.manifest");
+/// With sharp letters and true pixels on every screen.
+const WINDOW_MANIFEST: &str = include_str!("resources/window.manifest");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed={MANIFEST}");
-    println!("cargo:rerun-if-changed={WINDOW_MANIFEST}");
+    // The manifests are a part of this program, and cargo sees when it has to be built anew.
+    println!("cargo:rerun-if-env-changed=CARGO_CFG_TARGET_OS");
     if env::var("CARGO_CFG_TARGET_OS")? != "windows" {
         return Ok(());
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no folder")?);
     fs::write(out.join("messages.bin"), messages())?;
-    for (program, description, manifest) in PROGRAMS {
+    let package = env::var("CARGO_PKG_NAME")?;
+    for (_, program, description, manifest) in PROGRAMS.iter().filter(|(of, ..)| *of == package) {
         let file = out.join(format!("{program}.rc"));
         fs::write(&file, resources(program, description, manifest, &out)?)?;
         winresource::WindowsResource::new()
@@ -57,7 +67,8 @@ fn resources(
     let version = env::var("CARGO_PKG_VERSION")?;
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION_{name}"));
     let numbers = [part("MAJOR")?, part("MINOR")?, part("PATCH")?].join(",");
-    let manifest = fs::canonicalize(manifest)?;
+    let file = out.join(format!("{program}.manifest"));
+    fs::write(&file, manifest)?;
     let messages = out.join("messages.bin");
     Ok(format!(
         r#"#pragma code_page(65001)
@@ -84,7 +95,7 @@ FILETYPE 0x1
   BLOCK "VarFileInfo" {{ VALUE "Translation", 0x0, 0x4b0 }}
 }}
 "#,
-        manifest = manifest.display(),
+        manifest = file.display(),
         messages = messages.display(),
     ))
 }

@@ -2,17 +2,20 @@
 //!
 //! The only unsafe code of the agents: each file wraps one thing in safe functions, decides
 //! nothing, and knows nothing of Tasuki. What to do with the answers is decided in
-//! `agent/src/platform/windows`. Empty on other systems.
+//! `agent/src/platform/windows` and `agent/desktop`. Empty on other systems.
 
 #![cfg(windows)]
 
+pub mod cursor;
 pub mod dialog;
 pub mod event_log;
 pub mod file;
 mod handle;
+pub mod input;
 pub mod locale;
 pub mod network;
 pub mod process;
+pub mod screen;
 pub mod secret;
 pub mod tcp;
 mod text;
