@@ -1,4 +1,5 @@
-//! Joins a stream of the tunnel with a local TCP connection: two flows that end apart.
+//! Joins a stream of the tunnel with a local TCP connection, or with whatever else has two
+//! directions: two flows that end apart.
 //!
 //! The end of one flow shuts its sink's write side and nothing more; the other goes on.
 //! A connection that breaks breaks the stream, never the tunnel. Bytes are counted, not kept.
@@ -23,22 +24,33 @@ pub(crate) struct Carried {
 }
 
 /// Carries both directions until both have ended or one breaks.
-pub(crate) async fn join<T>(tunnel: T, mut local: TcpStream) -> Carried
+pub(crate) async fn join<T>(tunnel: T, local: &mut TcpStream) -> Carried
 where
     T: AsyncRead + AsyncWrite,
 {
-    let (tunnel_source, tunnel_sink) = tokio::io::split(tunnel);
-    let (local_source, local_sink) = local.split();
-    let mut carried = Carried::default();
-    let to_local = carry(tunnel_source, local_sink, &mut carried.to_local);
-    let to_tunnel = carry(local_source, tunnel_sink, &mut carried.to_tunnel);
-    let result = tokio::try_join!(to_local, to_tunnel);
-    carried.error = result.err();
+    let (source, sink) = local.split();
+    let carried = join_halves(tunnel, source, sink).await;
     if carried.error.is_some() {
         // A reset, so that the local program does not take the break for an orderly end.
         // Where it cannot be had, the connection is closed all the same.
         let _ = local.set_zero_linger();
     }
+    carried
+}
+
+/// The same for a local end in two halves. A half that has ended is dropped.
+pub(crate) async fn join_halves<T, R, W>(tunnel: T, source: R, sink: W) -> Carried
+where
+    T: AsyncRead + AsyncWrite,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (tunnel_source, tunnel_sink) = tokio::io::split(tunnel);
+    let mut carried = Carried::default();
+    let to_local = carry(tunnel_source, sink, &mut carried.to_local);
+    let to_tunnel = carry(source, tunnel_sink, &mut carried.to_tunnel);
+    let result = tokio::try_join!(to_local, to_tunnel);
+    carried.error = result.err();
     carried
 }
 
@@ -75,8 +87,8 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_one_direction_leaves_the_other_open() {
         let (mut remote, tunnel) = tokio::io::duplex(1024);
-        let (mut program, local) = connection().await;
-        let joined = tokio::spawn(join(tunnel, local));
+        let (mut program, mut local) = connection().await;
+        let joined = tokio::spawn(async move { join(tunnel, &mut local).await });
         let mut heard = Vec::new();
 
         program.write_all(b"question").await.expect("write");
@@ -98,9 +110,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_stream_resets_the_local_connection() {
-        let (mut program, local) = connection().await;
+        let (mut program, mut local) = connection().await;
         let tunnel = broken();
-        let carried = join(tunnel, local).await;
+        let carried = join(tunnel, &mut local).await;
+        drop(local);
 
         let error = program.read(&mut [0; 8]).await.expect_err("is reset");
 

@@ -1,18 +1,24 @@
 //! `tasuki-host run`: the program that stays.
 
+use std::env::consts::EXE_SUFFIX;
+use std::env::current_exe;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::exit::{Exit, UsageError};
-use super::host_folder;
-use crate::config::HostConfig;
+use super::{host_folder, say};
+use crate::config::{HostConfig, Program, Target};
 use crate::host;
 use crate::host::log::{self, Place};
 use crate::platform;
 use crate::state::StateDir;
+
+/// What the program that shares the desktop shows of itself, in the host's folder.
+const CERTIFICATE: &str = "desktop.pem";
 
 const AFTER: &str = "\
 It stays linked to the relay for as long as it runs: after any failure it tries again by itself, \
@@ -24,30 +30,71 @@ a change of host.toml does.
 Logs go to the terminal, to daily files in the folder host/log of the state directory, and to a \
 syslog server if host.toml names one.";
 
+/// Who would otherwise be surprised from home.
+const SHARED: &str = "\
+Whoever connects sees and uses the desktop of whoever is logged on here, for as long as this \
+program runs; it needs no administrator and no desktop service.
+
+What cannot be done from home this way:
+  - lock screen and questions for an administrator: the picture is grey until somebody here has \
+answered
+  - logging on, and anything while nobody is logged on
+  - sound, printers, drives and the clipboard";
+
 /// Make this office PC reachable until stopped
 #[derive(Debug, Args)]
 #[command(after_help = AFTER)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Share the desktop of whoever is logged on, through tasuki-desktop beside this program
+    /// (Windows), instead of leading to a desktop service
+    #[arg(long)]
+    desktop: bool,
+}
 
-pub(super) fn run(state: Option<&Path>, Arguments {}: &Arguments) -> anyhow::Result<Exit> {
-    serve(state, Place::Terminal, platform::asked_to_stop)?;
+pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let shared = arguments.desktop.then(desktop_program).transpose()?;
+    if shared.is_some() {
+        say::answer(&SHARED);
+    }
+    serve(state, Place::Terminal, shared, platform::asked_to_stop)?;
     Ok(Exit::Done)
 }
 
-/// Makes this PC reachable until what `stop` makes, in the runtime, ends.
+/// The program that shares a desktop.
+fn desktop_program() -> anyhow::Result<PathBuf> {
+    let name = format!("tasuki-desktop{}", EXE_SUFFIX);
+    let program = current_exe()
+        .context("cannot tell where this program is")?
+        .with_file_name(&name);
+    if !program.is_file() {
+        bail!(
+            "there is no {name} beside this program; put it there, or leave --desktop out to \
+             lead to a desktop service"
+        );
+    }
+    Ok(program)
+}
+
+/// Makes this PC reachable until what `stop` makes, in the runtime, ends. `shared` is the
+/// program that shares the desktop, if that is asked for.
 pub(super) fn serve<S: Future<Output = ()>>(
     state: Option<&Path>,
     place: Place,
+    shared: Option<PathBuf>,
     stop: impl FnOnce() -> io::Result<S>,
 ) -> anyhow::Result<()> {
     let dir = StateDir::open(state)?;
-    let config = HostConfig::load(&dir.path().join("host.toml"))?;
+    let mut config = HostConfig::load(&dir.path().join("host.toml"))?;
     let state = dir.host()?;
     if state.entry()?.is_none() {
         let text = "this office PC is not prepared yet; run tasuki-host init --entry FILE";
         return Err(UsageError(text.into()).into());
     }
     let folder = host_folder(&dir);
+    if let Some(path) = shared {
+        let arguments = vec!["--certificate".into(), folder.join(CERTIFICATE).into()];
+        config.target = Target::Program(Arc::new(Program { path, arguments }));
+    }
     log::start(&config.log, &folder.join("log"), place)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

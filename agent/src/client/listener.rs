@@ -92,11 +92,11 @@ fn check(
     });
 }
 
-async fn carry(mut stream: Stream, local: TcpStream, told: mpsc::Sender<RefusalCode>) {
+async fn carry(mut stream: Stream, mut local: TcpStream, told: mpsc::Sender<RefusalCode>) {
     if let Err(error) = local.set_nodelay(true) {
         tracing::debug!(%error, "Local connection delays small writes");
     }
-    let carried = junction::join(&mut stream, local).await;
+    let carried = junction::join(&mut stream, &mut local).await;
     tracing::debug!(
         to_viewer = carried.to_local,
         to_host = carried.to_tunnel,

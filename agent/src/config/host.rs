@@ -1,7 +1,10 @@
 //! `host.toml`.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use protocol::file::reader::Table;
 use protocol::text::Text;
@@ -17,11 +20,36 @@ const RULES_MAX: usize = 1000;
 /// The port of RDP, where nobody has chosen another.
 const PORT: u16 = 3389;
 
+/// Where sessions lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The desktop service, which listens there.
+    Service(SocketAddr),
+    /// A program that is one for each session, on its standard input and output.
+    Program(Arc<Program>),
+}
+
+/// A program and its arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Program {
+    pub path: PathBuf,
+    pub arguments: Vec<OsString>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(address) => address.fmt(f),
+            Self::Program(program) => program.path.display().fmt(f),
+        }
+    }
+}
+
 /// What an administrator can set at a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostConfig {
-    /// The desktop service.
-    pub target: SocketAddr,
+    /// `run --desktop` puts another in its place.
+    pub target: Target,
     pub address_rules: AddressRules,
     pub proxy: Proxy,
     /// Sent to an HTTP proxy.
@@ -71,7 +99,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
         top.reject("max_sessions", format!("must be 1 to {SESSIONS_MAX}"));
     }
     HostConfig {
-        target,
+        target: Target::Service(target),
         address_rules: AddressRules(rules),
         proxy,
         user_agent,
@@ -114,7 +142,7 @@ mod tests {
     fn no_file_means_defaults() {
         let config = HostConfig::load(Path::new("/nonexistent/host.toml")).expect("defaults");
 
-        assert_eq!(config.target, desktop());
+        assert_eq!(config.target, Target::Service(desktop()));
         assert_eq!(config.proxy, Proxy::None);
         assert_eq!(config.max_sessions, SESSIONS);
         assert!(config.user_agent.starts_with("tasuki/"));
@@ -133,7 +161,8 @@ mod tests {
         )
         .expect("is right");
 
-        assert_eq!(config.target.port(), 3390);
+        let target = "[::1]:3390".parse().expect("is an address");
+        assert_eq!(config.target, Target::Service(target));
         assert_eq!(config.message.as_str(), "Lock your\nscreen.");
         let verdicts: Vec<Verdict> = config
             .address_rules

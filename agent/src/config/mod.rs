@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use address_rule::{AddressRule, AddressRules, Verdict};
 pub use client::ClientConfig;
 pub use endpoint::{Endpoint, EndpointError};
-pub use host::{HostConfig, LogConfig};
+pub use host::{HostConfig, LogConfig, Program, Target};
 use protocol::file::reader::{Problems, Table, read};
 pub use proxy::{Password, Proxy, ProxyServer};
 

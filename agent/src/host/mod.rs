@@ -16,6 +16,7 @@ mod session;
 mod station;
 pub mod status;
 mod syslog;
+mod target;
 
 use std::path::Path;
 use std::sync::Arc;

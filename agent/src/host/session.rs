@@ -1,18 +1,19 @@
-//! One tunnel: each stream of it becomes a connection to the desktop service.
+//! One tunnel: each stream of it is led to the desktop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use protocol::refusal::RefusalCode;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Host;
 use super::status::{self, seconds};
-use crate::junction::{self, Carried};
+use super::target::Desktop;
+use crate::config::Target;
+use crate::junction::Carried;
 use crate::tunnel::{Ended, Stream, Tunnel};
 
 /// How long the desktop service on this PC may take to accept.
@@ -77,7 +78,8 @@ async fn serve_streams(host: &Host, tunnel: &Tunnel, session: u64) -> String {
             stream = tunnel.accept() => match stream {
                 Some(stream) => {
                     let stopping = host.stopping.subscribe();
-                    streams.spawn(serve_stream(stream, host.config.target, session, stopping));
+                    let target = host.config.target.clone();
+                    streams.spawn(serve_stream(stream, target, session, stopping));
                 }
                 None => break,
             },
@@ -104,19 +106,20 @@ async fn serve_streams(host: &Host, tunnel: &Tunnel, session: u64) -> String {
 
 async fn serve_stream(
     mut stream: Stream,
-    target: SocketAddr,
+    target: Target,
     session: u64,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let local = match timeout(TARGET_WAIT, connect(target)).await {
-        Ok(Ok(local)) => local,
-        Ok(Err(error)) => return unreachable_target(stream, target, session, &error.to_string()),
-        Err(_) => return unreachable_target(stream, target, session, "no answer in time"),
+    let mut desktop = match timeout(TARGET_WAIT, Desktop::open(&target)).await {
+        Ok(Ok(desktop)) => desktop,
+        Ok(Err(error)) => return unreachable_target(stream, &target, session, &error.to_string()),
+        Err(_) => return unreachable_target(stream, &target, session, "no answer in time"),
     };
     let joined = tokio::select! {
-        carried = junction::join(&mut stream, local) => Some(carried),
+        carried = desktop.join(&mut stream) => Some(carried),
         () = stopped(&mut stopping) => None,
     };
+    desktop.end().await;
     match joined {
         Some(carried) => ended(session, &carried),
         None => stream.reset(RefusalCode::HostStopping),
@@ -128,13 +131,7 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-async fn connect(target: SocketAddr) -> std::io::Result<TcpStream> {
-    let local = TcpStream::connect(target).await?;
-    local.set_nodelay(true)?;
-    Ok(local)
-}
-
-fn unreachable_target(stream: Stream, target: SocketAddr, session: u64, error: &str) {
+fn unreachable_target(stream: Stream, target: &Target, session: u64, error: &str) {
     tracing::warn!(session, %target, error, "Desktop service does not answer");
     stream.reset(RefusalCode::TargetUnreachable);
 }

@@ -21,4 +21,5 @@ mod office;
 mod recovery;
 mod refusals;
 mod relaying;
+mod shared;
 mod ssh;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -99,6 +100,25 @@ impl Host {
             &self.logs,
             &mut self.command("run"),
         ));
+    }
+
+    /// Runs it with `script` as the program that shares the desktop.
+    pub(crate) fn share(&mut self, lab: &Lab, script: &str) {
+        let folder = lab.path("programs");
+        fs::create_dir(&folder).expect("a folder for programs");
+        let host = folder.join("tasuki-host");
+        fs::copy(program("tasuki-host"), &host).expect("is copied");
+        let desktop = folder.join("tasuki-desktop");
+        fs::write(&desktop, format!("#!/bin/sh\n{script}")).expect("is written");
+        fs::set_permissions(&desktop, fs::Permissions::from_mode(0o700)).expect("is a program");
+        let mut command = Command::new(host);
+        command.arg("--state").arg(&self.state);
+        self.process = Some(Process::start(
+            &self.id,
+            &self.logs,
+            command.args(["run", "--desktop"]),
+        ));
+        self.wait_until_linked();
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {

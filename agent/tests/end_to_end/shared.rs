@@ -1,0 +1,109 @@
+//! What becomes of sessions that a program serves on its standard input and output: the desktop
+//! of whoever is logged on is shared like that. A shell script is in its place.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use crate::harness::{Host, Lab, PATIENCE, Target, noise, round_trip, wait_for};
+
+/// An office PC that shares what `script` is.
+fn sharing(lab: &Lab, script: &str) -> Host {
+    // Its desktop service is not asked.
+    let target = Target::new(|_| panic!("somebody came to the desktop service"));
+    let mut host = Host::prepare(lab, "office", target.address);
+    host.share(lab, script);
+    host
+}
+
+/// The first line that comes.
+fn line(mut stream: &TcpStream) -> String {
+    let mut text = String::new();
+    let mut byte = [0];
+    while stream.read(&mut byte).expect("there is more") == 1 && byte != *b"\n" {
+        text.push(char::from(byte[0]));
+    }
+    text
+}
+
+fn runs(process: &str) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn each_connection_has_a_program_of_its_own_that_ends_with_it() {
+    let lab = Lab::new();
+    let host = sharing(&lab, "echo $$; exec cat");
+    let open = lab.client("home").open(&host.id);
+
+    let (one, other) = (open.connect(), open.connect());
+    let (first, second) = (line(&one), line(&other));
+    assert!(first != second && runs(&first) && runs(&second));
+    round_trip(&one, &noise(1, 1 << 20));
+    round_trip(&other, &noise(2, 5000));
+    one.shutdown(Shutdown::Write).expect("is open");
+
+    assert_eq!((&one).read(&mut [0; 1]).expect("ends in order"), 0);
+    wait_for("the end of the program", PATIENCE, || {
+        (!runs(&first)).then_some(())
+    });
+    assert!(runs(&second));
+    round_trip(&other, b"still here");
+}
+
+#[test]
+fn a_program_that_dies_ends_its_own_connection_only() {
+    let lab = Lab::new();
+    let host = sharing(&lab, "read word; [ $word = die ] && kill -9 $$; exec cat");
+    let open = lab.client("home").open(&host.id);
+    let (mut one, mut other) = (open.connect(), open.connect());
+    other.write_all(b"live\n").expect("is taken");
+    round_trip(&other, b"well");
+
+    one.write_all(b"die\n").expect("is taken");
+
+    let end = one.read(&mut [0; 1]);
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    round_trip(&other, b"still here");
+    let mut third = open.connect();
+    third.write_all(b"live\n").expect("is taken");
+    round_trip(&third, b"and a new one");
+}
+
+#[test]
+fn a_program_hears_that_its_viewer_is_gone_and_one_that_stays_is_killed() {
+    let lab = Lab::new();
+    let told = lab.path("told");
+    let script = format!(
+        "echo $$; cat > /dev/null; touch {told}; exec sleep 600",
+        told = told.display()
+    );
+    let host = sharing(&lab, &script);
+    let open = lab.client("home").open(&host.id);
+    let stream = open.connect();
+    let process = line(&stream);
+    assert!(runs(&process) && !told.exists());
+
+    // Its client is killed.
+    drop(open);
+
+    wait_for("the end of what the program hears", PATIENCE, || {
+        told.exists().then_some(())
+    });
+    wait_for("the end of the program", PATIENCE, || {
+        (!runs(&process)).then_some(())
+    });
+}
+
+#[test]
+fn without_the_program_beside_it_the_host_says_what_to_do() {
+    let lab = Lab::new();
+    let host = Host::prepare(&lab, "office", Target::echo().address);
+
+    let output = host.command("run").arg("--desktop").output();
+
+    let output = output.expect("starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no tasuki-desktop beside"), "{said}");
+}
