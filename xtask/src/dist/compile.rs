@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::System;
+use super::{DESKTOP, System};
 use crate::demo;
 use crate::exec::{Call, Shell};
 
@@ -29,6 +29,16 @@ pub(super) fn release(shell: &Shell, root: &Path, system: System, cache: &Path) 
     }
     call.run(LIMIT)?;
     Ok(folder(system, cache))
+}
+
+/// Builds the program that shares a desktop of Windows, and returns it. By itself: what its RDP
+/// server wants of our dependencies must not end up in the others.
+pub(super) fn desktop(shell: &Shell, root: &Path, cache: &Path) -> Result<PathBuf> {
+    cargo(shell, root, System::Windows, "build", cache)?
+        .args(["--package", DESKTOP, "--bin", DESKTOP])
+        .args(["--features", "program"])
+        .run(LIMIT)?;
+    Ok(folder(System::Windows, cache).join(format!("{DESKTOP}.exe")))
 }
 
 /// Builds the program for Windows that tests put in a viewer's place.

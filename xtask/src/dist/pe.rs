@@ -7,18 +7,22 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
 /// Libraries that every Windows 10 has, in all its editions. One that is missing keeps a program
 /// from starting, without a word; any other has to be loaded by name, when it is needed.
-const IMPORTS: [&str; 15] = [
+const IMPORTS: [&str; 19] = [
     "advapi32.dll",
     "api-ms-win-core-synch-l1-2-0.dll",
     "bcrypt.dll",
     "bcryptprimitives.dll",
     "comctl32.dll",
     "crypt32.dll",
+    "dnsapi.dll",
+    "gdi32.dll",
     "iphlpapi.dll",
     "kernel32.dll",
     "msvcrt.dll",
+    "ncrypt.dll",
     "ntdll.dll",
     "ole32.dll",
+    "oleaut32.dll",
     "powrprof.dll",
     "shell32.dll",
     "user32.dll",

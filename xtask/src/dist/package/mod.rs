@@ -53,7 +53,8 @@ pub(super) fn make(
     };
     Ok(match system {
         System::Windows => vec![
-            portable::folder(&contents)?,
+            portable::folder(&contents, &portable::CLIENT)?,
+            portable::folder(&contents, &portable::HOST)?,
             installer(shell, root, programs, VERSION, out)?,
         ],
         System::Linux => vec![deb::package(shell, &contents, "amd64")?],
