@@ -100,6 +100,15 @@ pub const SWEEP_PER_TURN: usize = 32;
 
 // ---- Data plane: time ----
 
+/// The longest rest between two turns while events come thick.
+pub const BATCH_MAX: Duration = Duration::from_micros(300);
+
+/// Events to be expected during a rest; fewer are not worth it.
+pub const BATCH_WORTH: u32 = 3;
+
+/// Events of one turn that need no rest: they shared their wake-up already.
+pub const BATCH_ENOUGH: u32 = 16;
+
 /// An idle worker wakes this often, so that the watchdog can tell idle from stuck.
 pub const BEAT: Duration = Duration::from_secs(1);
 

@@ -188,6 +188,7 @@ fn data_settings(config: &Config) -> data::Settings {
         memory_budget: config.limits.memory_budget,
         pipes: limits::PIPES,
         data_path: config.data_path,
+        batching: config.batching,
     }
 }
 

@@ -81,6 +81,7 @@ impl Config {
             "metrics_listen": metrics_listen;
             "workers": workers;
             "data_path": data_path;
+            "batching": batching;
             // Both are dealt out to the sessions when the data plane starts.
             "limits.sessions": limits.sessions;
             "limits.memory_budget": limits.memory_budget;

@@ -30,6 +30,7 @@ pub(super) struct RelayFile {
     limits: Limits,
     workers: usize,
     data_path: DataPath,
+    batching: bool,
     drain_deadline: Duration,
     ping_interval: Duration,
 }
@@ -68,6 +69,7 @@ impl RelayFile {
             limits: self.limits,
             workers: self.workers,
             data_path: self.data_path,
+            batching: self.batching,
             drain_deadline: self.drain_deadline,
             ping_interval: self.ping_interval,
         }
@@ -88,6 +90,7 @@ fn take(top: &mut Table<'_>) -> Option<RelayFile> {
     let data_path = top
         .optional::<PathText>("data_path")
         .map_or_else(DataPath::default, |path| path.0);
+    let batching = top.optional("batching").unwrap_or(true);
     let drain_deadline =
         take_span(top, "drain_deadline", limits::DRAIN_DEADLINES).unwrap_or(limits::DRAIN_DEADLINE);
     let ping_interval =
@@ -105,6 +108,7 @@ fn take(top: &mut Table<'_>) -> Option<RelayFile> {
         limits,
         workers,
         data_path,
+        batching,
         drain_deadline,
         ping_interval,
     })

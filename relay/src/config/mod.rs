@@ -55,6 +55,8 @@ pub struct Config {
     /// Threads of the data plane.
     pub workers: usize,
     pub data_path: DataPath,
+    /// Whether small messages may wait for others, for a moment, when they come thick.
+    pub batching: bool,
     /// How long a relay that is told to stop waits for its sessions.
     pub drain_deadline: Duration,
     /// Whole seconds; a link that is silent for three of them has ended.

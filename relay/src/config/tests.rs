@@ -110,7 +110,7 @@ fn every_key_is_read() {
     let config = deployment.parse(
         "listen = [\"192.0.2.1:443\", \"[2001:db8::1]:443\"]\nstate_dir = \"state\"\n\
          control_socket = \"/tmp/s\"\nmetrics_listen = \"none\"\nworkers = 3\n\
-         data_path = \"splice\"\ndrain_deadline = \"5m\"\nping_interval = \"10s\"\n\
+         data_path = \"splice\"\nbatching = false\ndrain_deadline = \"5m\"\nping_interval = \"10s\"\n\
          [limits]\nsessions = 10\nhosts = 20\nparked_legs = 30\nmemory_budget = \"64M\"\n\
          unproven_per_address = 40\nclaims_per_range = 50\n\
          [[bar]]\nrange = \"198.51.100.0/24\"\norganisation = \"Example\"\n\
@@ -123,6 +123,7 @@ fn every_key_is_read() {
     assert_eq!(config.control_socket, Path::new("/tmp/s"));
     assert_eq!(config.metrics_listen, None);
     assert_eq!((config.workers, config.data_path), (3, DataPath::Splice));
+    assert!(!config.batching);
     assert_eq!(config.drain_deadline, Duration::from_secs(300));
     assert_eq!(config.ping_interval, Duration::from_secs(10));
     let limits = Limits {
@@ -323,6 +324,7 @@ fn no_key_is_forgotten_by_a_reload() {
         ("metrics_listen = \"none\"", None, Some("metrics_listen")),
         ("workers = 15", None, Some("workers")),
         ("data_path = \"copy\"", None, Some("data_path")),
+        ("batching = false", None, Some("batching")),
         ("drain_deadline = \"7s\"", Some("drain_deadline"), None),
         ("ping_interval = \"7s\"", Some("ping_interval"), None),
         ("[limits]\nsessions = 7", None, Some("limits.sessions")),

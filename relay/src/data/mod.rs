@@ -5,6 +5,7 @@
 //! Control sees [`DataPlane`] and nothing else. The newcomer's path from here:
 //! `reactor` (the loop), `session` and `flow` (pure decisions), `forward` (system calls).
 
+mod batching;
 pub mod budget;
 pub mod flow;
 mod forward;
@@ -52,6 +53,8 @@ pub struct Settings {
     /// Pipes of all workers together; bulk beyond them is copied.
     pub pipes: usize,
     pub data_path: DataPath,
+    /// Small messages may wait up to [`limits::BATCH_MAX`] for others while they come thick.
+    pub batching: bool,
 }
 
 /// One session is over; every session that was joined gives exactly one of these.
@@ -94,6 +97,7 @@ impl Default for Settings {
             memory_budget: limits::MEMORY_BUDGET,
             pipes: limits::PIPES,
             data_path: DataPath::Auto,
+            batching: true,
         }
     }
 }
@@ -131,6 +135,7 @@ impl DataPlane {
             let remainder = usize::from(index < settings.pipes % settings.workers);
             let share = Share {
                 data_path: settings.data_path,
+                batching: settings.batching,
                 budget,
                 pipes_max: settings.pipes / settings.workers + remainder,
                 seats: Arc::clone(&seats),

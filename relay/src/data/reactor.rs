@@ -9,12 +9,14 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll};
 
 use super::SessionEnd;
+use super::batching::Batching;
 use super::budget::{Budget, Caps, Tier};
 use super::flow::DataPath;
 use super::forward::{Forwarder, Sockets, Store, Tools};
@@ -32,8 +34,8 @@ use crate::sys::{Fault, socket};
 pub(super) struct Worker<F> {
     poll: Poll,
     inbox: Inbox,
-    /// The mailbox held more than one turn takes.
-    mail_left: bool,
+    /// The mailbox may hold something.
+    has_mail: bool,
     /// An order to end all sessions that waits for the mailbox to be empty.
     end_all: Option<EndReason>,
     table: Table<Joined>,
@@ -42,6 +44,7 @@ pub(super) struct Worker<F> {
     ready: VecDeque<Key>,
     tools: Tools,
     path: DataPath,
+    batching: Option<Batching>,
     budget: Budget,
     tier: Tier,
     caps: Caps,
@@ -66,6 +69,7 @@ struct Joined {
 /// What a worker is made of, apart from its poll and inbox.
 pub(super) struct Share {
     pub(super) data_path: DataPath,
+    pub(super) batching: bool,
     pub(super) budget: Budget,
     pub(super) pipes_max: usize,
     pub(super) seats: Arc<Seats>,
@@ -74,20 +78,22 @@ pub(super) struct Share {
 impl<F: Fn(SessionEnd)> Worker<F> {
     pub(super) fn new(poll: Poll, inbox: Inbox, share: Share, ended: F) -> Self {
         let tier = share.budget.first_tier();
+        let now = Instant::now();
         Self {
             poll,
             tools: Tools::new(share.pipes_max, Arc::clone(&inbox.desk)),
             inbox,
-            mail_left: false,
+            has_mail: false,
             end_all: None,
             table: Table::new(),
             places: HashMap::new(),
             ready: VecDeque::new(),
             path: share.data_path,
+            batching: share.batching.then(|| Batching::new(now)),
             budget: share.budget,
             tier,
             caps: share.budget.caps(tier),
-            sweep: Sweep::new(Instant::now()),
+            sweep: Sweep::new(now),
             reckoning: None,
             seats: share.seats,
             ended,
@@ -106,39 +112,61 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                 break;
             }
             self.inbox.desk.beat();
+            let mut noted = 0;
             for event in &events {
-                self.note(event);
+                noted += self.note(event);
             }
-            self.take_commands();
+            // A waker that failed is made up for when nothing else happens.
+            self.has_mail |= noted == 0;
+            if self.has_mail {
+                self.take_commands();
+            }
             self.visit_ready();
-            self.keep_time(Instant::now());
+            let now = Instant::now();
+            self.keep_time(now);
             self.tools.counters().set_pipes(&self.tools.pool);
             if self.inbox.desk.is_stopped() {
                 break;
             }
-            // Bounded batching belongs here: a sleep of at most `batch_max` after a turn that had
-            // events, so that small messages share the next wake-up.
+            self.rest(now, noted);
         }
         self.finish();
     }
 
     fn timeout(&self) -> Duration {
-        if self.mail_left || !self.ready.is_empty() {
+        if self.has_work() {
             Duration::ZERO
         } else {
             self.sweep.timeout()
         }
     }
 
-    /// Hands an event to its session and puts the session on the ready list.
-    fn note(&mut self, event: &Event) {
-        if event.token() == WAKER {
+    fn has_work(&self) -> bool {
+        self.has_mail || !self.ready.is_empty()
+    }
+
+    /// Lets small messages gather for the next turn, when they come thick.
+    fn rest(&mut self, now: Instant, events: u32) {
+        if self.has_work() {
             return;
+        }
+        let batching = self.batching.as_mut();
+        if let Some(rest) = batching.and_then(|batching| batching.rest(now, events)) {
+            thread::sleep(rest);
+        }
+    }
+
+    /// Hands an event to its session and puts the session on the ready list. Returns the number of
+    /// events that sessions got.
+    fn note(&mut self, event: &Event) -> u32 {
+        if event.token() == WAKER {
+            self.has_mail = true;
+            return 0;
         }
         let (key, leg) = Key::of(event.token());
         let Some(joined) = self.table.get_mut(key) else {
             self.tools.counters().stale_events.add(1);
-            return;
+            return 0;
         };
         let fault = event
             .is_error()
@@ -154,6 +182,7 @@ impl<F: Fn(SessionEnd)> Worker<F> {
             },
         );
         enqueue(&mut self.ready, joined, key);
+        1
     }
 
     /// Takes commands within the budget of a turn; orders follow when the mailbox is empty.
@@ -165,7 +194,7 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                 Some(Command::Join(session)) => self.join(session),
                 Some(Command::End(id, reason)) => self.end(id, reason),
                 None => {
-                    self.mail_left = false;
+                    self.has_mail = false;
                     if let Some(reason) = self.end_all.take() {
                         self.end_every(reason);
                     }
@@ -173,7 +202,6 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                 }
             }
         }
-        self.mail_left = true;
     }
 
     fn join(&mut self, new: NewSession) {

@@ -95,15 +95,15 @@ impl Session {
             if let Some(reason) = self.ended {
                 return Visit::Ended(reason);
             }
-            let Some(direction) = self.next_direction(copy_max) else {
+            let Some((direction, action)) = self.next(copy_max) else {
                 return Visit::Idle;
             };
-            self.round(direction, copy_max, io);
+            self.round(direction, action, copy_max, io);
             self.turn = direction.other();
         }
         match self.ended {
             Some(reason) => Visit::Ended(reason),
-            None if self.next_direction(copy_max).is_some() => Visit::More,
+            None if self.next(copy_max).is_some() => Visit::More,
             None => Visit::Idle,
         }
     }
@@ -129,19 +129,23 @@ impl Session {
         }
     }
 
-    fn next_direction(&self, copy_max: usize) -> Option<Direction> {
-        [self.turn, self.turn.other()]
-            .into_iter()
-            .find(|direction| self.flows.get(*direction).next(copy_max).is_some())
+    /// What to do next, and for which direction.
+    fn next(&self, copy_max: usize) -> Option<(Direction, Action)> {
+        let of =
+            |direction: Direction| Some((direction, self.flows.get(direction).next(copy_max)?));
+        of(self.turn).or_else(|| of(self.turn.other()))
     }
 
     /// One read at most, and the writes that empty it again.
-    fn round(&mut self, direction: Direction, copy_max: usize, io: &mut impl Perform) {
+    fn round(
+        &mut self,
+        direction: Direction,
+        mut action: Action,
+        copy_max: usize,
+        io: &mut impl Perform,
+    ) {
         let flow = self.flows.get_mut(direction);
         for _ in 0..limits::STEPS_PER_ROUND {
-            let Some(action) = flow.next(copy_max) else {
-                break;
-            };
             if let Err(broken) = flow.handle(action, io.perform(direction, action)) {
                 self.ended.get_or_insert(end_reason(direction, broken));
                 break;
@@ -149,9 +153,16 @@ impl Session {
             if flow.stored() == Stored::Nothing {
                 break;
             }
+            let Some(next) = flow.next(copy_max) else {
+                break;
+            };
+            action = next;
         }
         io.settle(direction, flow.stored());
-        if self.flows.to_host.is_shut() && self.flows.to_client.is_shut() {
+        if action == Action::ShutSink
+            && self.flows.to_host.is_shut()
+            && self.flows.to_client.is_shut()
+        {
             self.ended.get_or_insert(EndReason::Finished);
         }
     }
