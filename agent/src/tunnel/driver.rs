@@ -229,7 +229,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Lets acknowledgements go alone when they have waited long enough; says whether any do.
     fn keep_ack_timer(&mut self, context: &mut Context<'_>) -> bool {
         let mut state = self.shared.lock();
-        if self.ack.is_none() && state.mux.is_unannounced() {
+        if !state.mux.is_unannounced() {
+            // Data took them along; the next one waits for its own time.
+            self.ack = None;
+        } else if self.ack.is_none() {
             self.ack = Some(Box::pin(sleep(ACK_DELAY)));
         }
         let rings = match &mut self.ack {

@@ -1,9 +1,14 @@
 //! Streams over real I/O: all at once, slow ones, broken ones, and the end of the path.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use protocol::refusal::RefusalCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -144,7 +149,7 @@ async fn a_reset_ends_one_stream_and_no_other() {
     let error = doomed.read_u8().await.unwrap_err();
     let expected = StreamError::Reset(RefusalCode::TargetUnreachable);
     assert_eq!(StreamError::of(&error), Some(expected));
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     other.write_u8(7).await.unwrap();
     assert_eq!(far_other.read_u8().await.unwrap(), 7);
     drop(doomed);
@@ -257,6 +262,101 @@ async fn a_quiet_session_lives_on_probes() {
 
     stream.write_u8(5).await.unwrap();
     assert_eq!(far_stream.read_u8().await.unwrap(), 5);
+}
+
+/// Screen updates down and keys up, each at times of its own, for a minute: what the tunnel adds
+/// (acknowledgements, heartbeats) has to ride along with them.
+#[tokio::test(start_paused = true)]
+async fn a_working_desktop_makes_hardly_more_records_than_messages() {
+    let (near, far) = duplex(64 * 1024);
+    let records = Arc::new(AtomicUsize::new(0));
+    let counted = |inner| Counting {
+        inner,
+        writes: Arc::clone(&records),
+    };
+    let (client, host) = tunnels(counted(near), counted(far)).await;
+    let client_stream = client.open().unwrap();
+    let host_stream = host.accept().await.unwrap();
+    let (mut client_reader, client_writer) = tokio::io::split(client_stream);
+    let (mut host_reader, host_writer) = tokio::io::split(host_stream);
+    let before = records.load(Ordering::Relaxed);
+
+    let reading = tokio::spawn(async move {
+        let (mut screens, mut keys) = (Vec::new(), Vec::new());
+        let both = tokio::join!(
+            client_reader.read_to_end(&mut screens),
+            host_reader.read_to_end(&mut keys)
+        );
+        both.0.unwrap() + both.1.unwrap()
+    });
+    let sent = tokio::join!(talk(host_writer, 20, 700, 1), talk(client_writer, 5, 20, 2));
+
+    assert_eq!(reading.await.unwrap(), sent.0 * 700 + sent.1 * 20);
+    let messages = sent.0 + sent.1;
+    let records = records.load(Ordering::Relaxed) - before;
+    assert!((1_300..1_700).contains(&messages), "{messages}");
+    assert!(records >= messages, "{records} for {messages}");
+    println!("{records} records for {messages} messages");
+    assert!(records * 10 <= messages * 11, "{records} for {messages}");
+}
+
+/// Sends messages for a minute, so many a second on average, in gaps like those of a Poisson
+/// process; gives their number.
+async fn talk(
+    mut writer: impl AsyncWrite + Unpin,
+    per_second: u32,
+    bytes: usize,
+    seed: u64,
+) -> usize {
+    let mut random = StdRng::seed_from_u64(seed);
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    let mut messages = 0;
+    while tokio::time::Instant::now() < until {
+        writer.write_all(&vec![7; bytes]).await.unwrap();
+        messages += 1;
+        let gap = -random.gen_range(f64::EPSILON..1.0).ln() / f64::from(per_second);
+        tokio::time::sleep(Duration::from_secs_f64(gap)).await;
+    }
+    writer.shutdown().await.unwrap();
+    messages
+}
+
+/// Counts what goes out: the tunnel writes one record at a time.
+struct Counting {
+    inner: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        if written.is_ready() {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
 }
 
 pub(super) fn pattern(salt: u8, count: usize) -> Vec<u8> {
