@@ -71,10 +71,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it on these CPUs; what it prints goes to `log`.
+    /// Starts it on these CPUs; it reads `input`, and what it prints goes to `log`.
     pub(crate) fn start<A: AsRef<OsStr>>(
         program: &Path,
         arguments: &[A],
+        input: Option<&Path>,
         log: &Path,
         cpus: &[usize],
     ) -> anyhow::Result<Self> {
@@ -85,7 +86,7 @@ impl Program {
         let child = Command::new("setsid")
             .arg(program)
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(reading(input)?)
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
@@ -101,21 +102,30 @@ impl Program {
 
     /// Waits until it takes connections there.
     pub(crate) fn wait_for(&mut self, address: SocketAddr, stop: &Interrupt) -> anyhow::Result<()> {
+        let what = format!("serve {address}");
+        self.wait_until(&what, stop, |_| TcpStream::connect(address).ok().map(drop))
+    }
+
+    /// Waits until something is found; `look` gets what it has printed.
+    pub(crate) fn wait_until<T>(
+        &mut self,
+        what: &str,
+        stop: &Interrupt,
+        mut look: impl FnMut(&str) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let until = Instant::now() + START_LIMIT;
-        while TcpStream::connect(address).is_err() {
+        loop {
+            if let Some(found) = look(&self.printed()) {
+                return Ok(found);
+            }
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended with {status}\n{}", self.name, self.complaint());
             }
             if Instant::now() > until {
-                bail!(
-                    "{} does not serve {address}\n{}",
-                    self.name,
-                    self.complaint()
-                );
+                bail!("{} does not {what}\n{}", self.name, self.complaint());
             }
             stop.sleep(POLL)?;
         }
-        Ok(())
     }
 
     /// Ends it without a word.
@@ -153,10 +163,14 @@ impl Program {
 
     /// The end of what it has printed.
     fn complaint(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.printed();
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(COMPLAINT_LINES);
         lines.get(from..).unwrap_or_default().join("\n")
+    }
+
+    fn printed(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
@@ -178,11 +192,15 @@ impl Drop for Program {
 }
 
 /// Runs a program to its end, and gives what it printed.
-pub(crate) fn output<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> anyhow::Result<String> {
+pub(crate) fn output<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[A],
+    input: Option<&Path>,
+) -> anyhow::Result<String> {
     let name = name_of(program);
     let output = Command::new(program)
         .args(arguments)
-        .stdin(Stdio::null())
+        .stdin(reading(input)?)
         .output()
         .with_context(|| format!("cannot start {name}"))?;
     if !output.status.success() {
@@ -193,6 +211,14 @@ pub(crate) fn output<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> anyhow
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn reading(input: Option<&Path>) -> anyhow::Result<Stdio> {
+    let Some(path) = input else {
+        return Ok(Stdio::null());
+    };
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(file.into())
 }
 
 fn name_of(program: &Path) -> String {
@@ -206,7 +232,7 @@ mod tests {
 
     fn sh(script: &str, folder: &Path) -> Program {
         let log = folder.join("log");
-        Program::start(Path::new("/bin/sh"), &["-c", script], &log, &[]).unwrap()
+        Program::start(Path::new("/bin/sh"), &["-c", script], None, &log, &[]).unwrap()
     }
 
     #[test]
@@ -250,9 +276,18 @@ mod tests {
 
     #[test]
     fn a_failure_quotes_what_the_program_said() {
-        let failing = output(Path::new("/bin/sh"), &["-c", "echo why >&2; exit 1"]);
+        let failing = output(Path::new("/bin/sh"), &["-c", "echo why >&2; exit 1"], None);
 
         assert!(failing.unwrap_err().to_string().contains("why"));
-        assert_eq!(output(Path::new("/bin/echo"), &["yes"]).unwrap(), "yes\n");
+        assert_eq!(
+            output(Path::new("/bin/echo"), &["yes"], None).unwrap(),
+            "yes\n"
+        );
+        let itself = Some(Path::new("/proc/self/comm"));
+        assert!(
+            !output(Path::new("/bin/cat"), &[""; 0], itself)
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn run(
         folder,
         ..
     } = subject;
-    let Way::Tasuki(entry) = way else {
+    let Way::Tasuki { entry, .. } = way else {
         anyhow::bail!("{name} has no links");
     };
     let program = program.context("this relay is out of reach")?;

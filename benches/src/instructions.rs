@@ -2,8 +2,9 @@
 //! can change, and so one that a check may insist on.
 //!
 //! The relay runs under valgrind twice, with different numbers of messages between the same
-//! sessions; what the second run needed more is what the messages cost. Each message is sent when
-//! the one before has arrived, so each has a wake-up of its own: the dearest way to carry it.
+//! sessions; what the second run needed more is what the messages cost. Messages are sent when those
+//! before them have arrived: one at a time, so that each has a wake-up of its own, which is the
+//! dearest way to carry it; or one for each session at once, as on a board with much to do.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,7 +22,7 @@ use crate::progress::Progress;
 use crate::subject::{RelayOptions, Subject};
 
 /// Sessions among which the messages take turns.
-const SESSIONS: u32 = 8;
+pub const SESSIONS: u32 = 16;
 
 /// As in telework: a screen update down, a key or the mouse up. One message in five goes up.
 const DOWN: [u8; 700] = [1; 700];
@@ -54,7 +55,11 @@ pub struct Count {
 ///
 /// # Errors
 /// valgrind is not there, or the relay did not carry a message.
-pub(crate) fn run(options: &RelayOptions, stop: &Interrupt) -> anyhow::Result<Vec<Count>> {
+pub(crate) fn run(
+    options: &RelayOptions,
+    at_once: u32,
+    stop: &Interrupt,
+) -> anyhow::Result<Vec<Count>> {
     ensure!(
         peer::find(callgrind::PROGRAM).is_some(),
         "valgrind is not there; Debian has it as the package of that name"
@@ -62,7 +67,7 @@ pub(crate) fn run(options: &RelayOptions, stop: &Interrupt) -> anyhow::Result<Ve
     let mut progress = Progress::new("instructions");
     let count = |messages| {
         progress.show(|| format!("{messages} messages"));
-        count(options, messages, stop)
+        count(options, messages, at_once, stop)
     };
     RUNS.into_iter().map(count).collect()
 }
@@ -75,11 +80,16 @@ pub fn per_message(counts: &[Count]) -> Option<(f64, f64)> {
     Some((more(few.carrier, many.carrier), more(few.all, many.all)))
 }
 
-fn count(options: &RelayOptions, messages: u32, stop: &Interrupt) -> anyhow::Result<Count> {
+fn count(
+    options: &RelayOptions,
+    messages: u32,
+    at_once: u32,
+    stop: &Interrupt,
+) -> anyhow::Result<Count> {
     let subject = Subject::relay(options, stop)?;
     let state = subject.state().context("the relay has no folder")?;
     let Subject {
-        way: Way::Tasuki(entry),
+        way: Way::Tasuki { entry, .. },
         program: Some(program),
         folder,
         ..
@@ -111,14 +121,29 @@ fn count(options: &RelayOptions, messages: u32, stop: &Interrupt) -> anyhow::Res
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(PATIENCE))?;
     }
-    for number in 0..messages {
+    let rounds = messages / at_once;
+    let messages = rounds * at_once;
+    let at_once = usize::try_from(at_once)?;
+    let mut sessions = crowd.sessions().iter().cycle();
+    for number in 0..rounds {
         stop.go_on()?;
-        let session = usize::try_from(number / UP_EVERY % SESSIONS)?;
-        let (client, host) = &crowd.sessions()[session];
-        if number % UP_EVERY == 0 {
-            carry(client, host, &UP)?;
-        } else {
-            carry(host, client, &DOWN)?;
+        let turn: Vec<_> = sessions.by_ref().take(at_once).collect();
+        let is_up = number % UP_EVERY == 0;
+        for (client, host) in &turn {
+            let (mut from, message) = if is_up {
+                (client, &UP[..])
+            } else {
+                (host, &DOWN[..])
+            };
+            from.write_all(message)?;
+        }
+        for (client, host) in &turn {
+            let (to, message) = if is_up {
+                (host, &UP[..])
+            } else {
+                (client, &DOWN[..])
+            };
+            expect(to, message)?;
         }
     }
     runtime.block_on(async { drop(crowd) });
@@ -133,9 +158,8 @@ fn count(options: &RelayOptions, messages: u32, stop: &Interrupt) -> anyhow::Res
     })
 }
 
-/// One message, from its first byte to its last.
-fn carry(mut from: &TcpStream, mut to: &TcpStream, message: &[u8]) -> anyhow::Result<()> {
-    from.write_all(message)?;
+/// Waits for a message's last byte.
+fn expect(mut to: &TcpStream, message: &[u8]) -> anyhow::Result<()> {
     let mut arrived = [0; DOWN.len()];
     let arrived = &mut arrived[..message.len()];
     to.read_exact(arrived).context("a message did not arrive")?;

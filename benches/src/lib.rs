@@ -7,6 +7,7 @@
 //! thousands of hosts at once, and [`instructions`] counts instead of measuring.
 //! Micro-benchmarks of the relay's hot paths lie in `micro`: `cargo bench -p tasuki-bench`.
 
+mod agents;
 mod callgrind;
 pub mod cli;
 pub mod cost;

@@ -34,20 +34,24 @@ pub(crate) fn run(
         name,
         family,
         settings,
-        way,
+        mut way,
         program,
         helpers,
         folder,
         ..
     } = subject;
     let mut progress = Progress::new(&name);
+    let line = scenario
+        .round_trip_ms
+        .map(|time| way.lengthen(time, scenario.seed, &placement.cpus))
+        .transpose()?;
     let load = Load::start(scenario, way, placement)?;
     let seen = watch(scenario, &load, program.as_ref(), &mut progress, stop);
     progress.show(|| "ending".to_owned());
     // Also when something went wrong: threads end before the subject does.
     let tally = load.finish()?;
     let seen = seen?;
-    drop((helpers, program, folder));
+    drop((line, helpers, program, folder));
     Ok(assemble((name, family), settings, seen, tally))
 }
 
@@ -135,6 +139,7 @@ fn assemble(
         number: 0,
         settings,
         sessions: seen.sessions,
+        begun: tally.begun,
         measured_s: seen.measured.as_secs_f64(),
         messages: tally.messages,
         bytes: tally.bytes,
@@ -178,6 +183,11 @@ pub(crate) fn summary(round: &Round, measure: Measure) -> String {
         Measure::Gib => format!(
             "{name} {:>7.2} Gbit/s  CPU {cost} s/GiB  load side: {:.0}% busy  faults {faults}",
             float(round.bytes) * 8e-9 / round.measured_s,
+            100.0 * round.load_busy,
+        ),
+        Measure::Session => format!(
+            "{name} {:>7.1} set up/s  CPU {cost} ms/session  load side: {:.0}% busy  faults {faults}",
+            float(round.begun) / round.measured_s,
             100.0 * round.load_busy,
         ),
     }

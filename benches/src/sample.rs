@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use procfs::process::{Process, Stat, Task, all_processes};
+use procfs::process::{Process, Stat, all_processes};
 
 use crate::number::float;
 use crate::report::{Cpu, Sample};
+use crate::sys;
 
 const PAGE: u64 = 4_096;
 
@@ -18,8 +19,8 @@ pub(crate) struct Watch {
     leader: i32,
     /// Processes that were the subject's when we looked, with their start times.
     known: BTreeSet<(i32, u64)>,
-    /// CPU time by thread; what a thread has used stays used when it ends.
-    used: BTreeMap<i32, Cpu>,
+    /// CPU time by process; what one has used stays used when it ends.
+    used: BTreeMap<(i32, u64), Cpu>,
 }
 
 impl Watch {
@@ -98,9 +99,10 @@ impl Watch {
         let maps = memory.iter().map(|map| map.extension.map.get("Pss"));
         sample.memory_bytes += maps.flatten().sum::<u64>();
         sample.descriptors += u64::try_from(process.fd_count()?)?;
-        for task in process.tasks()?.flatten() {
-            self.used.insert(task.tid, used(&task)?);
-            let status = task.status()?;
+        let place = (stat.pid, stat.starttime);
+        self.used.insert(place, used(&stat)?);
+        // A thread that ends while we look has ended.
+        for status in process.tasks()?.flatten().flat_map(|task| task.status()) {
             let switches = [
                 status.voluntary_ctxt_switches,
                 status.nonvoluntary_ctxt_switches,
@@ -166,11 +168,11 @@ impl Drop for Group {
     }
 }
 
-/// CPU time of a thread. The kernel counts it in nanoseconds as a whole, and tells user and system
-/// apart in ticks of 10 ms: too coarse for a peer with a process for each session.
-fn used(task: &Task) -> anyhow::Result<Cpu> {
-    let seconds = float(task.schedstat()?.sum_exec_runtime) / 1e9;
-    let stat = task.stat()?;
+/// CPU time of a process, its threads that have ended among it. The kernel counts it in nanoseconds
+/// as a whole, and tells user and system apart in ticks of 10 ms: too coarse for a peer with a
+/// process for each session.
+fn used(stat: &Stat) -> anyhow::Result<Cpu> {
+    let seconds = sys::process_cpu(stat.pid)?.as_secs_f64();
     let ticks = float(stat.utime + stat.stime);
     let user = if ticks > 0.0 {
         float(stat.utime) / ticks
@@ -220,7 +222,7 @@ mod tests {
         let log = folder.path().join("log");
         // The child leads a session of its own, as sshd's do.
         let busy = "setsid sleep 1000 & while :; do :; done";
-        let program = Program::start(Path::new("/bin/sh"), &["-c", busy], &log, &[]).unwrap();
+        let program = Program::start(Path::new("/bin/sh"), &["-c", busy], None, &log, &[]).unwrap();
         let mut watch = Watch::new(program.id()).unwrap();
         let until = Instant::now() + Duration::from_secs(60);
         let sample = loop {
@@ -243,7 +245,7 @@ mod tests {
             .iter()
             .find(|(pid, _)| *pid != watch.leader)
             .unwrap();
-        exec::output(Path::new("kill"), &[child.to_string()]).unwrap();
+        exec::output(Path::new("kill"), &[child.to_string()], None).unwrap();
         drop(program);
         // Killed is not gone: the kernel needs a moment.
         while watch.look(2.0).is_ok() {

@@ -105,10 +105,10 @@ pub(crate) fn run(mut subject: Subject, plan: &Plan, stop: &Interrupt) -> anyhow
         "this storm needs {needed} descriptors, this process may have {allowed}: raise its limit \
          (ulimit -Hn) or take fewer hosts"
     );
-    let Way::Tasuki(entry) = &subject.way else {
+    let Way::Tasuki { entry, .. } = &subject.way else {
         anyhow::bail!("{} has no links", subject.name);
     };
-    let entry = entry.clone();
+    let entry = (**entry).clone();
     let mut progress = Progress::new("storm");
     let runtime = {
         let _pinned = sys::pin(&plan.placement.cpus)?;
@@ -117,7 +117,7 @@ pub(crate) fn run(mut subject: Subject, plan: &Plan, stop: &Interrupt) -> anyhow
             .enable_all()
             .build()?
     };
-    let mut herd = Herd::new((*entry).clone(), plan.seed)?;
+    let mut herd = Herd::new(entry.clone(), plan.seed)?;
     let mut waves = Vec::new();
 
     let began = Instant::now();
@@ -153,7 +153,7 @@ pub(crate) fn run(mut subject: Subject, plan: &Plan, stop: &Interrupt) -> anyhow
         &herd.attempts(),
     ));
 
-    let load = Load::start(&plan.sessions, Way::Tasuki(entry), &plan.placement)?;
+    let load = Load::start(&plan.sessions, Way::tasuki(entry), &plan.placement)?;
     let third = beside(&load, &herd, plan, &mut progress, stop);
     let tally = load.finish()?;
     waves.push(third?);

@@ -10,9 +10,10 @@ use anyhow::{Context, anyhow};
 use protocol::file::entry::Entry;
 use tempfile::TempDir;
 
+use crate::agents;
 use crate::callgrind;
 use crate::exec::{self, Interrupt, Program};
-use crate::load::Way;
+use crate::load::{Passage, Way};
 use crate::report::comparison::{DIRECT, OURS};
 
 /// Sessions beside those of the scenario: a new one may come before its predecessor has gone.
@@ -22,8 +23,9 @@ const SESSIONS_SPARE: u32 = 64;
 const SESSIONS_A_BUDGET: u32 = 2_000;
 const BUDGET_MIB: u32 = 128;
 
-/// The relay's own folder below its place.
+/// Below the relay's place: its own folder, and the entry file of its deployment.
 const STATE: &str = "state";
+const ENTRY: &str = "entry.toml";
 
 /// A relay, ready to be loaded.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(crate) struct Subject {
     pub(crate) program: Option<Program>,
     /// How to start it once more.
     pub(crate) launch: Option<Launch>,
-    /// What a peer needs at the other end; not measured.
+    /// What a peer needs at the other end, and agents; not measured.
     pub(crate) helpers: Vec<Program>,
     pub(crate) folder: Option<TempDir>,
 }
@@ -56,6 +58,37 @@ impl Subject {
     pub(crate) fn start_again(&mut self, stop: &Interrupt) -> anyhow::Result<()> {
         let launch = self.launch.as_ref().context("this relay is not ours")?;
         self.program = Some(launch.start(stop)?);
+        Ok(())
+    }
+
+    /// Makes so many of its sessions, the first, those of real agents. Without an entry file it is our
+    /// relay's own deployment that they belong to.
+    pub(crate) fn add_agents(
+        &mut self,
+        pairs: u32,
+        entry: Option<&Path>,
+        programs: &Path,
+        cpus: &[usize],
+        stop: &Interrupt,
+    ) -> anyhow::Result<()> {
+        let Way::Tasuki { agents, .. } = &mut self.way else {
+            anyhow::bail!("{} is no relay for agents", self.name);
+        };
+        if self.folder.is_none() {
+            self.folder = Some(place()?);
+        }
+        let folder = self.folder.as_ref().context("no folder")?.path();
+        let plan = agents::Plan {
+            pairs,
+            entry: &entry.map_or_else(|| folder.join(ENTRY), Path::to_owned),
+            host: find(programs, "tasuki-host")?,
+            client: find(programs, "tasuki-client")?,
+            folder,
+            cpus,
+        };
+        let (ends, mut programs) = agents::start(&plan, stop)?;
+        *agents = ends;
+        self.helpers.append(&mut programs);
         Ok(())
     }
 
@@ -77,7 +110,8 @@ pub(crate) struct Launch {
 impl Launch {
     fn start(&self, stop: &Interrupt) -> anyhow::Result<Program> {
         let (program, arguments) = self.words.split_first().context("no command")?;
-        let mut program = Program::start(Path::new(program), arguments, &self.log, &self.cpus)?;
+        let mut program =
+            Program::start(Path::new(program), arguments, None, &self.log, &self.cpus)?;
         program.wait_for(self.address, stop)?;
         Ok(program)
     }
@@ -93,6 +127,8 @@ pub struct RelayOptions {
     /// Threads of its data plane.
     pub workers: usize,
     pub sessions: u32,
+    /// Whether small messages may wait for others.
+    pub batching: bool,
     /// Under valgrind, which counts its instructions; without the sandbox, which valgrind does not
     /// know.
     pub counted: bool,
@@ -106,10 +142,10 @@ impl Subject {
             name: DIRECT.to_owned(),
             family: DIRECT.to_owned(),
             settings: "no relay between".to_owned(),
-            way: Way::Forwarded {
+            way: Way::Forwarded(Passage {
                 front: back.local_addr()?,
                 back,
-            },
+            }),
             program: None,
             launch: None,
             helpers: Vec::new(),
@@ -128,7 +164,7 @@ impl Subject {
                 entry.name,
                 entry.addresses.join(", ")
             ),
-            way: Way::Tasuki(Box::new(entry)),
+            way: Way::tasuki(entry),
             program: None,
             launch: None,
             helpers: Vec::new(),
@@ -138,7 +174,7 @@ impl Subject {
 
     /// Our relay in a deployment of its own, made by the operator's tool.
     pub(crate) fn relay(options: &RelayOptions, stop: &Interrupt) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tasuki-bench").tempdir()?;
+        let folder = place()?;
         let place = folder.path();
         let address = free_address()?;
         let operate = |words: &[&str]| {
@@ -149,10 +185,10 @@ impl Subject {
                 .chain(words)
                 .copied()
                 .collect();
-            exec::output(&tool, &words)
+            exec::output(&tool, &words, None)
         };
         let dialled = address.to_string();
-        let (node, entry) = (place.join("node.toml"), place.join("entry.toml"));
+        let (node, entry) = (place.join("node.toml"), place.join(ENTRY));
         operate(&["deployment", "init", "--name", "bench", "--no-passphrase"])?;
         let out = node.display().to_string();
         operate(&[
@@ -187,13 +223,17 @@ impl Subject {
             name: OURS.to_owned(),
             family: OURS.to_owned(),
             settings,
-            way: Way::Tasuki(Box::new(read_entry(&entry)?)),
+            way: Way::tasuki(read_entry(&entry)?),
             program: Some(program),
             launch: Some(launch),
             helpers: Vec::new(),
             folder: Some(folder),
         })
     }
+}
+
+fn place() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("tasuki-bench").tempdir()
 }
 
 /// Paths are relative to the file. The load comes from one address and enrols thousands of hosts,
@@ -209,13 +249,14 @@ fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> Str
          control_socket = \"run/control.sock\"\n\
          metrics_listen = \"127.0.0.1:0\"\n\
          workers = {}\n\
+         batching = {}\n\
          sandbox = {}\n\
          \n\
          [limits]\n\
          sessions = {sessions}\n\
          memory_budget = \"{budget}M\"\n\
          claims_per_range = 65536\n",
-        options.workers, !options.counted
+        options.workers, options.batching, !options.counted
     )
 }
 
@@ -232,7 +273,7 @@ fn hand_over(folder: &Path) -> anyhow::Result<()> {
     if is_roots(folder)? {
         let mut words = vec!["-R".into(), "nobody:".into()];
         words.extend([STATE, "run", "node.toml"].map(|name| folder.join(name)));
-        exec::output(Path::new("chown"), &words)?;
+        exec::output(Path::new("chown"), &words, None)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
@@ -249,7 +290,7 @@ fn find(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join(name);
     anyhow::ensure!(
         path.is_file(),
-        "{} is not there; build it (cargo build --release -p relay -p image-builder --bins), or say \
+        "{} is not there; build it (cargo build --release -p agent -p relay -p image-builder --bins), or say \
          --programs FOLDER",
         path.display()
     );

@@ -48,6 +48,15 @@ pub(crate) fn thread_cpu() -> Duration {
     clock.now().map(Duration::from).unwrap_or_default()
 }
 
+/// CPU time of a process, whoever's it is, and of all threads that it has had.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn process_cpu(id: i32) -> io::Result<Duration> {
+    let clock = nix::time::clock_getcpuclockid(Pid::from_raw(id))?;
+    Ok(clock.now()?.into())
+}
+
 /// Lets this process open as many descriptors as it may; tells how many those are.
 pub(crate) fn raise_descriptors() -> io::Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -115,6 +124,21 @@ mod tests {
         }
         assert_eq!(sched_getaffinity(this_thread).unwrap(), before);
         assert!(pin(&[1_023]).is_err());
+    }
+
+    #[test]
+    fn cpu_time_of_a_thread_that_has_ended_is_its_process_s() {
+        let id = i32::try_from(std::process::id()).unwrap();
+        let worked = std::thread::spawn(|| {
+            while thread_cpu() < Duration::from_millis(20) {}
+            thread_cpu()
+        });
+        let worked = worked.join().unwrap();
+
+        assert!(process_cpu(id).unwrap() >= worked);
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        assert!(process_cpu(i32::try_from(gone.id()).unwrap()).is_err());
     }
 
     #[test]

@@ -114,12 +114,20 @@ pub fn soak(round: &Round, allow: &Allow) -> Verdict {
     Verdict::of(findings)
 }
 
+/// What our relay needs of something beside its peers, and what it may need.
+#[derive(Debug, Clone)]
+pub struct Comparison<'a> {
+    pub what: String,
+    pub ratios: &'a [Ratio],
+    /// By family of peers.
+    pub goals: &'a BTreeMap<String, f64>,
+}
+
 /// Judges our relay beside its peers. A goal is met when the upper end of the ratio's interval lies
 /// within 5% of it.
 pub fn peers(
     rounds: &[Round],
-    ratios: &[Ratio],
-    goals: &BTreeMap<String, f64>,
+    comparisons: &[Comparison<'_>],
     (measure, optimised): (Measure, bool),
 ) -> Verdict {
     let mut findings = Vec::new();
@@ -141,17 +149,28 @@ pub fn peers(
             findings.push(Finding::Broken(format!("{name}: no message arrived")));
         }
         // Bulk goes as fast as the load side can: it is always saturated, and nothing waits for it.
-        if measure == Measure::Message {
+        if measure != Measure::Gib {
             let saturated = saturation(round).into_iter();
             findings.extend(saturated.map(|finding| finding.within(&name)));
         }
     }
-    for (family, goal) in goals {
+    findings.extend(comparisons.iter().flat_map(compared));
+    Verdict::of(findings)
+}
+
+/// What became of each goal.
+fn compared(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let Comparison {
+        what,
+        ratios,
+        goals,
+    } = comparison;
+    let found = goals.iter().map(|(family, goal)| {
         let ratio = ratios.iter().find(|ratio| ratio.family == *family);
-        findings.push(match ratio {
-            None => Finding::Unsure(format!("{family} was not measured; goal {goal}")),
+        match ratio {
+            None => Finding::Unsure(format!("{what}: {family} was not measured; goal {goal}")),
             Some(ratio) if ratio.rounds < ROUNDS_MIN => Finding::Unsure(format!(
-                "{family}: {} rounds are too few to tell, {ROUNDS_MIN} are not",
+                "{what} beside {family}: {} rounds are too few to tell, {ROUNDS_MIN} are not",
                 ratio.rounds
             )),
             Some(ratio) => {
@@ -161,9 +180,7 @@ pub fn peers(
                     high,
                 } = ratio.interval;
                 let text = format!(
-                    "CPU for each {} beside {family}: {estimate:.3} ({low:.3} to {high:.3}), \
-                     goal {goal}",
-                    measure.name()
+                    "{what} beside {family}: {estimate:.3} ({low:.3} to {high:.3}), goal {goal}"
                 );
                 if high <= goal * GOAL_SLACK {
                     Finding::Kept(text)
@@ -171,9 +188,9 @@ pub fn peers(
                     Finding::Broken(text)
                 }
             }
-        });
-    }
-    Verdict::of(findings)
+        }
+    });
+    found.collect()
 }
 
 /// Why the load side, not the subject, is what a round has measured; empty when it is not.
@@ -296,6 +313,7 @@ mod tests {
             number: 0,
             settings: String::new(),
             sessions: 10,
+            begun: 10,
             measured_s: 100.0,
             messages: 1_000,
             bytes: 1_000_000,
@@ -431,7 +449,12 @@ mod tests {
 
     fn beside(ratios: &[Ratio]) -> Outcome {
         let goals = BTreeMap::from([("nginx".to_owned(), 0.8)]);
-        peers(&[good()], ratios, &goals, MESSAGES).outcome
+        let comparison = Comparison {
+            what: "a thing".to_owned(),
+            ratios,
+            goals: &goals,
+        };
+        peers(&[good()], &[comparison], MESSAGES).outcome
     }
 
     #[test]
@@ -451,30 +474,25 @@ mod tests {
         let mut theirs = good();
         theirs.family = "nginx".to_owned();
         theirs.faults.cut = 1;
-        let none = BTreeMap::new();
         assert_eq!(
-            peers(&[theirs.clone()], &[], &none, MESSAGES).outcome,
+            peers(&[theirs.clone()], &[], MESSAGES).outcome,
             Outcome::Pass
         );
 
         theirs.family = OURS.to_owned();
-        assert_eq!(
-            peers(&[theirs], &[], &none, MESSAGES).outcome,
-            Outcome::Fail
-        );
+        assert_eq!(peers(&[theirs], &[], MESSAGES).outcome, Outcome::Fail);
     }
 
     #[test]
     fn a_saturated_round_or_a_debug_build_makes_a_comparison_void() {
         let mut busy = good();
         busy.load_busy = 0.95;
-        let none = BTreeMap::new();
 
-        let verdict = peers(&[good(), busy.clone()], &[], &none, MESSAGES);
+        let verdict = peers(&[good(), busy.clone()], &[], MESSAGES);
         assert_eq!(verdict.outcome, Outcome::Void);
-        let bulk = peers(&[good(), busy], &[], &none, (Measure::Gib, true));
+        let bulk = peers(&[good(), busy], &[], (Measure::Gib, true));
         assert_eq!(bulk.outcome, Outcome::Pass, "bulk is always busy");
-        let slow = peers(&[good()], &[], &none, (Measure::Message, false));
+        let slow = peers(&[good()], &[], (Measure::Message, false));
         assert_eq!(slow.outcome, Outcome::Void, "a debug build");
     }
 }

@@ -1,7 +1,7 @@
 //! The program as a benchmarker sees it: a small soak of our relay, and what it costs.
 //!
 //! `cargo test -p tasuki-bench` needs the relay and the operator's tool beside it:
-//! `cargo build -p relay -p image-builder --bins`.
+//! `cargo build -p agent -p relay -p image-builder --bins`.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -13,6 +13,7 @@ use tasuki_bench::verdict::Outcome;
 const SCENARIO: &str = "
 seed = 5
 sessions = 10
+agents = 2
 ramp_s = 0.2
 warm_up_s = 0.5
 duration_s = 5

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::{conclude, save};
+use super::{Ours, conclude, save};
 use crate::exec::Interrupt;
 use crate::idle::{self, IdleReport, Size};
 use crate::number::float;
 use crate::report::Origin;
-use crate::subject::{RelayOptions, Subject};
+use crate::subject::Subject;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -25,15 +25,11 @@ pub(super) struct Arguments {
     /// Sessions that are joined and carry nothing; their hosts are among the links
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     sessions: u32,
-    /// Threads of the relay's data plane
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    workers: usize,
+    #[command(flatten)]
+    ours: Ours,
     /// Where the hosts' keys come from
     #[arg(long, value_name = "N", default_value_t = 3)]
     seed: u64,
-    /// Folder of tasuki-relay and tasuki [default: where this program is]
-    #[arg(long, value_name = "FOLDER")]
-    programs: Option<PathBuf>,
     /// Write the report there, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -46,13 +42,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         links: arguments.links.max(arguments.sessions),
         sessions: arguments.sessions,
     };
-    let options = RelayOptions {
-        programs: super::programs(arguments.programs.as_deref())?,
-        cpus: Vec::new(),
-        workers: arguments.workers,
-        sessions: arguments.sessions,
-        counted: false,
-    };
+    let options = arguments.ours.options(&[], arguments.sessions, true)?;
     let subject = Subject::relay(&options, &stop)?;
     let (settings, looks) = idle::run(subject, size, arguments.seed, &stop)?;
     let mib = |bytes: u64| float(bytes) / 1_048_576.0;

@@ -16,12 +16,15 @@ use crate::verdict::{Outcome, Verdict};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
         tasuki-bench instructions\n  \
-        tasuki-bench instructions --most 330\n\
+        tasuki-bench instructions --at-once 16\n\
         \nNeeds valgrind (Debian's package of that name).")]
 pub(super) struct Arguments {
     /// Instructions for each message that are still fine
     #[arg(long, value_name = "N", default_value_t = 300)]
     most: u32,
+    /// Messages that are sent together, each in a session of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(instructions::SESSIONS)))]
+    at_once: u32,
     /// Folder of tasuki-relay and tasuki [default: where this program is]
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
@@ -34,9 +37,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         cpus: Vec::new(),
         workers: 1,
         sessions: 64,
+        batching: false,
         counted: true,
     };
-    let counts = instructions::run(&options, &stop)?;
+    let counts = instructions::run(&options, arguments.at_once, &stop)?;
     for count in &counts {
         writeln!(
             out,

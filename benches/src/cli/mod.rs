@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::load::Placement;
 use crate::report::Measure;
 use crate::scenario::{Scenario, ScenarioError};
+use crate::subject::RelayOptions;
 use crate::verdict::{Outcome, Verdict};
 
 /// EX_USAGE of sysexits.h.
@@ -51,6 +52,8 @@ enum Command {
     Peers(peers::Arguments),
     /// The same with a few hosts that send as fast as they can: CPU time for each GiB
     Bulk(peers::Arguments),
+    /// The same with sessions that hardly last: CPU time for each that is set up
+    Setups(peers::Arguments),
     /// Gather hosts and sessions that say nothing: memory of each
     Idle(idle::Arguments),
     /// Let thousands of hosts come back at once
@@ -109,9 +112,34 @@ struct Where {
     /// Threads that carry the load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
     load_threads: u64,
+}
+
+/// How our relay is set up.
+#[derive(Debug, Args)]
+struct Ours {
+    /// Threads of our relay's data plane
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
     /// Folder of tasuki-relay and tasuki [default: where this program is]
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
+}
+
+impl Ours {
+    fn folder(&self) -> Result<PathBuf> {
+        programs(self.programs.as_deref())
+    }
+
+    fn options(&self, cpus: &[usize], sessions: u32, batching: bool) -> Result<RelayOptions> {
+        Ok(RelayOptions {
+            programs: self.folder()?,
+            cpus: cpus.to_vec(),
+            workers: self.workers,
+            sessions,
+            batching,
+            counted: false,
+        })
+    }
 }
 
 impl Where {
@@ -120,10 +148,6 @@ impl Where {
             cpus: self.load_cpus.clone(),
             threads: usize::try_from(self.load_threads)?,
         })
-    }
-
-    fn programs(&self) -> Result<PathBuf> {
-        programs(self.programs.as_deref())
     }
 }
 
@@ -163,6 +187,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Re
         Command::Soak(soak) => soak::run(&soak, out),
         Command::Peers(peers) => peers::run(&peers, Measure::Message, out),
         Command::Bulk(bulk) => peers::run(&bulk, Measure::Gib, out),
+        Command::Setups(setups) => peers::run(&setups, Measure::Session, out),
         Command::Idle(idle) => idle::run(&idle, out),
         Command::Instructions(count) => instructions::run(&count, out),
         Command::Storm(storm) => storm::run(&storm, out),

@@ -1,4 +1,4 @@
-//! `tasuki-bench peers` and `bulk`: our relay beside others, round by round.
+//! `tasuki-bench peers`, `bulk` and `setups`: our relay beside others, round by round.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,15 +10,15 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use super::{LoadArguments, Where, conclude, save};
+use super::{LoadArguments, Ours, Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::load::Placement;
 use crate::peer::Peer;
 use crate::report::{FORMAT, Measure, Origin, Report, comparison};
 use crate::round;
 use crate::scenario::Scenario;
-use crate::subject::{RelayOptions, Subject};
-use crate::verdict;
+use crate::subject::Subject;
+use crate::verdict::{self, Comparison};
 
 /// Rounds at most: half a day of the shortest.
 const ROUNDS_MAX: u64 = 1_000;
@@ -36,9 +36,8 @@ pub(super) struct Arguments {
     rounds: u64,
     #[command(flatten)]
     load: LoadArguments,
-    /// Threads of our relay's data plane
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    workers: usize,
+    #[command(flatten)]
+    ours: Ours,
     #[command(flatten)]
     place: Where,
     /// Write the report there, as JSON
@@ -82,22 +81,16 @@ impl Arguments {
         placement: &Placement,
         stop: &Interrupt,
     ) -> Result<Subject> {
+        let cpus = &self.place.relay_cpus;
         match entrant {
             Entrant::Direct => Subject::direct(),
             Entrant::Ours => {
-                let options = RelayOptions {
-                    programs: self.place.programs()?,
-                    cpus: self.place.relay_cpus.clone(),
-                    workers: self.workers,
-                    sessions: scenario.sessions,
-                    counted: false,
-                };
+                let options = self
+                    .ours
+                    .options(cpus, scenario.sessions, scenario.batching)?;
                 Subject::relay(&options, stop)
             }
-            Entrant::Peer(peer) => {
-                let cpus = &self.place.relay_cpus;
-                peer.start(scenario.sessions, cpus, placement, stop)
-            }
+            Entrant::Peer(peer) => peer.start(scenario.sessions, cpus, placement, stop),
         }
     }
 }
@@ -111,6 +104,7 @@ pub(super) fn run(
     let scenario = arguments.load.scenario(match measure {
         Measure::Message => Scenario::peers,
         Measure::Gib => Scenario::bulk,
+        Measure::Session => Scenario::setups,
     })?;
     let placement = arguments.place.placement()?;
     let origin = Origin::here();
@@ -135,24 +129,38 @@ pub(super) fn run(
     }
 
     let ratios = comparison::ratios(&rounds, measure, scenario.seed);
-    for ratio in &ratios {
-        writeln!(
-            out,
-            "CPU for each {}, ours beside {}'s: {:.3} ({:.3} to {:.3}, {} rounds)",
-            measure.name(),
-            ratio.family,
-            ratio.interval.estimate,
-            ratio.interval.low,
-            ratio.interval.high,
-            ratio.rounds
-        )?;
+    let delays = match measure {
+        Measure::Message => comparison::delays(&rounds, scenario.seed),
+        // Nothing has a time at which it was meant to leave.
+        Measure::Gib | Measure::Session => Vec::new(),
+    };
+    let comparisons = [
+        Comparison {
+            what: format!("CPU for each {}", measure.name()),
+            ratios: &ratios,
+            goals: &scenario.goals,
+        },
+        Comparison {
+            what: "delay added to the middle message".to_owned(),
+            ratios: &delays,
+            goals: &scenario.delay_goals,
+        },
+    ];
+    for comparison in &comparisons {
+        for ratio in comparison.ratios {
+            writeln!(
+                out,
+                "{}, ours beside {}'s: {:.3} ({:.3} to {:.3}, {} rounds)",
+                comparison.what,
+                ratio.family,
+                ratio.interval.estimate,
+                ratio.interval.low,
+                ratio.interval.high,
+                ratio.rounds
+            )?;
+        }
     }
-    let verdict = verdict::peers(
-        &rounds,
-        &ratios,
-        &scenario.goals,
-        (measure, origin.optimised),
-    );
+    let verdict = verdict::peers(&rounds, &comparisons, (measure, origin.optimised));
     let report = Report {
         format: FORMAT,
         origin,
@@ -160,6 +168,7 @@ pub(super) fn run(
         measure,
         rounds,
         ratios,
+        delays,
         verdict,
     };
     save(&report, arguments.out.as_deref(), out)?;

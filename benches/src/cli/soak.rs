@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::{LoadArguments, Where, conclude, save};
+use super::{LoadArguments, Ours, Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::report::{FORMAT, Measure, Origin, Report};
 use crate::round;
 use crate::scenario::Scenario;
-use crate::subject::{RelayOptions, Subject};
+use crate::subject::Subject;
 use crate::verdict;
 
 /// The ceiling needs no longer time than this.
@@ -27,11 +27,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     load: LoadArguments,
     /// Load the boards of this deployment instead of a relay on this machine
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["relay_cpus", "workers", "programs"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["relay_cpus", "workers"])]
     entry: Option<PathBuf>,
-    /// Threads of the relay's data plane
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    workers: usize,
+    #[command(flatten)]
+    ours: Ours,
     #[command(flatten)]
     place: Where,
     /// Write the report there, as JSON
@@ -41,16 +40,23 @@ pub(super) struct Arguments {
 
 impl Arguments {
     fn subject(&self, scenario: &Scenario, stop: &Interrupt) -> Result<Subject> {
+        let mut subject = self.relay(scenario, stop)?;
+        let agents = scenario.agents.min(scenario.sessions);
+        if agents > 0 {
+            let (entry, cpus) = (self.entry.as_deref(), &self.place.load_cpus);
+            subject.add_agents(agents, entry, &self.ours.folder()?, cpus, stop)?;
+        }
+        Ok(subject)
+    }
+
+    fn relay(&self, scenario: &Scenario, stop: &Interrupt) -> Result<Subject> {
         if let Some(entry) = &self.entry {
             return Subject::board(entry);
         }
-        let options = RelayOptions {
-            programs: self.place.programs()?,
-            cpus: self.place.relay_cpus.clone(),
-            workers: self.workers,
-            sessions: scenario.sessions,
-            counted: false,
-        };
+        let cpus = &self.place.relay_cpus;
+        let options = self
+            .ours
+            .options(cpus, scenario.sessions, scenario.batching)?;
         Subject::relay(&options, stop)
     }
 }
@@ -82,6 +88,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         scenario,
         measure: Measure::Message,
         ratios: Vec::new(),
+        delays: Vec::new(),
         rounds: vec![ceiling, round],
         verdict,
     };

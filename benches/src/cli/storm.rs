@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::{Where, conclude, save};
+use super::{Ours, Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::report::Origin;
 use crate::scenario::Scenario;
 use crate::storm::{self, Plan, StormReport};
-use crate::subject::{RelayOptions, Subject};
+use crate::subject::Subject;
 
 /// Room for the waves themselves; the sessions beside them go on for at least so long.
 const SESSIONS_S: f64 = 10.0;
@@ -28,9 +28,8 @@ pub(super) struct Arguments {
     /// Sessions with telework's load that must not notice
     #[arg(long, value_name = "N", default_value_t = 200)]
     sessions: u32,
-    /// Threads of the relay's data plane
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    workers: usize,
+    #[command(flatten)]
+    ours: Ours,
     /// Where the hosts' keys come from
     #[arg(long, value_name = "N", default_value_t = 4)]
     seed: u64,
@@ -50,13 +49,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         ..Scenario::peers()?
     };
     sessions.check()?;
-    let options = RelayOptions {
-        programs: arguments.place.programs()?,
-        cpus: arguments.place.relay_cpus.clone(),
-        workers: arguments.workers,
-        sessions: arguments.sessions,
-        counted: false,
-    };
+    let cpus = &arguments.place.relay_cpus;
+    let options = arguments
+        .ours
+        .options(cpus, sessions.sessions, sessions.batching)?;
     let plan = Plan {
         hosts: arguments.hosts,
         seed: arguments.seed,

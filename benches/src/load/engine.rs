@@ -197,6 +197,7 @@ impl Engine {
         registry.register(&mut session.host.socket, Token(2 * key + 1), both)?;
         self.serial += 1;
         let (now, serial) = (self.wiring.shared.now(), self.serial);
+        self.tally.begun += u64::from(self.wiring.shared.counts(now));
         let scenario = Arc::clone(&self.wiring.scenario);
         let plan = Plan::new(&scenario);
         let mut meet = |after: Option<u64>, what| {

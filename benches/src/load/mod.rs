@@ -8,6 +8,7 @@ mod crowd;
 mod engine;
 mod flow;
 mod herd;
+mod line;
 mod plan;
 mod session;
 mod setup;
@@ -33,7 +34,7 @@ use crate::sys;
 pub(crate) use self::crowd::Crowd;
 pub(crate) use self::herd::{Attempt, Herd};
 pub(crate) use self::setup::PATIENCE;
-pub use self::setup::Way;
+pub use self::setup::{Passage, Way};
 pub(crate) use self::tally::Tally;
 
 /// Sessions that wait for a load thread to take them.
@@ -44,6 +45,9 @@ const DESCRIPTORS_SPARE: u64 = 200;
 
 /// Descriptors of one session: two legs, and the host's link.
 const DESCRIPTORS_A_SESSION: u64 = 3;
+
+/// And what a line holds of it: two for each of them.
+const DESCRIPTORS_A_LINE: u64 = 2 * DESCRIPTORS_A_SESSION;
 
 /// Where the load side runs.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +82,11 @@ impl Load {
         way: Way,
         placement: &Placement,
     ) -> anyhow::Result<Self> {
-        let needed = DESCRIPTORS_SPARE + DESCRIPTORS_A_SESSION * u64::from(scenario.sessions);
+        let each = match scenario.round_trip_ms {
+            Some(_) => DESCRIPTORS_A_SESSION + DESCRIPTORS_A_LINE,
+            None => DESCRIPTORS_A_SESSION,
+        };
+        let needed = DESCRIPTORS_SPARE + each * u64::from(scenario.sessions);
         let allowed = sys::raise_descriptors().context("cannot ask for more descriptors")?;
         anyhow::ensure!(
             needed <= allowed,

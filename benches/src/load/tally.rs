@@ -9,6 +9,8 @@ use crate::report::{Ends, Faults, Recorder};
 pub(crate) struct Tally {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// Sessions that began in the measured time.
+    pub(crate) begun: u64,
     pub(crate) latency: Recorder,
     pub(crate) lag: Recorder,
     pub(crate) ends: Ends,
@@ -41,6 +43,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.bytes += other.bytes;
+        self.begun += other.begun;
         self.latency.add(&other.latency);
         self.lag.add(&other.lag);
         self.ends.add(other.ends);

@@ -9,12 +9,32 @@ use crate::statistics;
 pub const OURS: &str = "tasuki";
 pub const DIRECT: &str = "direct";
 
-/// Our CPU time by this measure beside that of each family of peers. A family's figure in a round
-/// is that of its best member there, so each round is compared with the peer at its best.
+/// Our CPU time by this measure beside that of each family of peers.
 pub fn ratios(rounds: &[Round], measure: Measure, seed: u64) -> Vec<Ratio> {
+    compare(rounds, |round| round.cost(measure), seed)
+}
+
+/// What our relay adds to the delay of the middle message beside what each family adds: the round
+/// without a relay is what both add to. Rounds in which somebody added nothing that could be
+/// measured are left out.
+pub fn delays(rounds: &[Round], seed: u64) -> Vec<Ratio> {
+    let direct = rounds.iter().filter(|round| round.family == DIRECT);
+    let direct: BTreeMap<usize, f64> = direct
+        .filter_map(|round| Some((round.number, round.latency.ms(0.5)?)))
+        .collect();
+    let added = |round: &Round| {
+        let added = round.latency.ms(0.5)? - direct.get(&round.number)?;
+        (added > 0.0).then_some(added)
+    };
+    compare(rounds, added, seed)
+}
+
+/// A family's figure in a round is that of its best member there, so each round is compared with
+/// the peer at its best.
+fn compare(rounds: &[Round], cost: impl Fn(&Round) -> Option<f64>, seed: u64) -> Vec<Ratio> {
     let mut best: BTreeMap<(&str, usize), f64> = BTreeMap::new();
     for round in rounds {
-        if let Some(cost) = round.cost(measure) {
+        if let Some(cost) = cost(round) {
             let place = best.entry((&round.family, round.number)).or_insert(cost);
             *place = place.min(cost);
         }
@@ -50,6 +70,7 @@ pub(crate) mod tests {
             number,
             settings: String::new(),
             sessions: 1,
+            begun: 1,
             measured_s: 1.0,
             messages: 1_000_000,
             bytes: 1,
@@ -90,6 +111,34 @@ pub(crate) mod tests {
         assert_eq!(found, [("haproxy", 2), ("nginx", 1)]);
         assert!((ratios[0].interval.estimate - 0.8).abs() < 1e-9);
         assert!((ratios[1].interval.estimate - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn delays_are_what_is_added_to_no_relay_at_all() {
+        let delayed = |family, number, ms: f64| Round {
+            latency: Latency {
+                quantiles_us: vec![(0.5, ms * 1e3)],
+                ..Latency::default()
+            },
+            ..round(family, number, 1)
+        };
+        let rounds = [
+            delayed(DIRECT, 0, 1.0),
+            delayed(OURS, 0, 2.0),
+            delayed("haproxy", 0, 5.0),
+            delayed("haproxy", 0, 3.0),
+            // Faster than nothing: this round says nothing of it.
+            delayed(DIRECT, 1, 1.0),
+            delayed(OURS, 1, 0.5),
+            delayed("haproxy", 1, 3.0),
+        ];
+        let delays = delays(&rounds, 1);
+
+        assert_eq!(
+            (delays[0].family.as_str(), delays[0].rounds),
+            ("haproxy", 1)
+        );
+        assert!((delays[0].interval.estimate - 0.5).abs() < 1e-9);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub struct Report {
     pub rounds: Vec<Round>,
     /// How our relay compares with each peer; empty where there was none.
     pub ratios: Vec<Ratio>,
+    /// The same of the delay that is added to the middle message.
+    #[serde(default)]
+    pub delays: Vec<Ratio>,
     pub verdict: Verdict,
 }
 
@@ -48,9 +51,11 @@ pub struct Report {
 pub enum Measure {
     Message,
     Gib,
+    /// A session that is set up.
+    Session,
 }
 
-/// CPU time by the report's measure, beside a peer's: below 1 is better.
+/// What our relay needs beside what a peer needs: below 1 is better.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// The peer; of several ways to set it up the best in each round.
@@ -94,6 +99,9 @@ pub struct Round {
     pub settings: String,
     /// Set up at the beginning of the measured time.
     pub sessions: u64,
+    /// Set up in the measured time.
+    #[serde(default)]
+    pub begun: u64,
     pub measured_s: f64,
     /// Meant to be sent in the measured time, and arrived.
     pub messages: u64,
@@ -203,11 +211,19 @@ impl Round {
         (self.bytes > 0).then(|| cpu.total_s() / float(self.bytes) * GIB)
     }
 
-    /// The subject's CPU time by this measure.
+    /// The subject's CPU time for each session that was set up, in milliseconds; what the sessions
+    /// carried is in it.
+    pub fn cpu_ms_per_session(&self) -> Option<f64> {
+        let cpu = self.cpu?;
+        (self.begun > 0).then(|| 1e3 * cpu.total_s() / float(self.begun))
+    }
+
+    /// The subject's CPU time by this measure, in its unit.
     pub fn cost(&self, measure: Measure) -> Option<f64> {
         match measure {
             Measure::Message => self.cpu_us_per_message(),
             Measure::Gib => self.cpu_s_per_gib(),
+            Measure::Session => self.cpu_ms_per_session(),
         }
     }
 }
@@ -218,6 +234,16 @@ impl Measure {
         match self {
             Self::Message => "message",
             Self::Gib => "GiB",
+            Self::Session => "session",
+        }
+    }
+
+    /// Of the CPU time.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Message => "µs",
+            Self::Gib => "s",
+            Self::Session => "ms",
         }
     }
 }

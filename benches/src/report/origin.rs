@@ -19,7 +19,7 @@ impl Origin {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             optimised: !cfg!(debug_assertions),
-            commit: exec::output(Path::new("git"), &words)
+            commit: exec::output(Path::new("git"), &words, None)
                 .ok()
                 .map(|commit| commit.trim().to_owned()),
             command: std::env::args().collect(),

@@ -1,10 +1,12 @@
 //! A report as one HTML page: nothing in it comes from elsewhere, and no script runs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::plot::{self, Series};
-use super::{Measure, Report, Round};
+use super::plot::{self, Across, Series};
+use super::{Ratio, Report, Round};
 use crate::number::float;
+use crate::statistics;
 use crate::verdict::Outcome;
 
 const STYLE: &str = "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;\
@@ -14,8 +16,9 @@ const STYLE: &str = "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em aut
     svg{max-width:100%;height:auto}";
 
 impl Report {
-    /// The whole page.
-    pub fn to_html(&self) -> String {
+    /// The whole page. Rounds of reports `beside` it are in one plot, which shows how CPU time
+    /// grows with sessions.
+    pub fn to_html(&self, beside: &[Self]) -> String {
         let mut page = String::new();
         let (word, class) = match self.verdict.outcome {
             Outcome::Pass => ("Pass", "pass"),
@@ -34,50 +37,22 @@ impl Report {
             push(&mut page, &format!("<li>{}</li>", escape(reason)));
         }
         push(&mut page, "</ul>\n");
-        self.ratios_table(&mut page);
+        let cpu = format!("CPU time for each {}", self.measure.name());
+        table_of_ratios(&mut page, &cpu, &self.ratios, &self.scenario.goals);
+        let delay = "Delay that is added to the middle message";
+        table_of_ratios(&mut page, delay, &self.delays, &self.scenario.delay_goals);
         self.rounds_table(&mut page);
+        self.by_sessions(beside, &mut page);
         self.plots(&mut page);
         self.origin_section(&mut page);
         page
     }
 
-    fn ratios_table(&self, page: &mut String) {
-        if self.ratios.is_empty() {
-            return;
-        }
-        let head = format!(
-            "<h2>CPU time for each {}, ours beside theirs</h2><table><tr><th>peer<th>ratio<th>from\
-             <th>to<th>rounds<th>goal</tr>",
-            self.measure.name()
-        );
-        push(page, &head);
-        for ratio in &self.ratios {
-            let goal = self.scenario.goals.get(&ratio.family);
-            let goal = goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.2}"));
-            let interval = ratio.interval;
-            push(
-                page,
-                &format!(
-                    "<tr><td>{}<td>{:.3}<td>{:.3}<td>{:.3}<td>{}<td>{goal}</tr>",
-                    escape(&ratio.family),
-                    interval.estimate,
-                    interval.low,
-                    interval.high,
-                    ratio.rounds
-                ),
-            );
-        }
-        push(page, "</table>\n");
-    }
-
     fn rounds_table(&self, page: &mut String) {
-        let unit = match self.measure {
-            Measure::Message => "µs",
-            Measure::Gib => "s",
-        };
         let head = format!(
             "<h2>Rounds</h2><table><tr><th>subject<th>round<th>sessions<th>messages/s<th>Mbit/s<th>\
-             p50 ms<th>p99 ms<th>CPU {unit}/{}<th>load side busy<th>faults</tr>",
+             p50 ms<th>p99 ms<th>CPU {}/{}<th>load side busy<th>faults</tr>",
+            self.measure.unit(),
             self.measure.name()
         );
         push(page, &head);
@@ -103,6 +78,36 @@ impl Report {
         push(page, "</table>\n");
     }
 
+    /// CPU time by sessions: the median of each subject's rounds.
+    fn by_sessions(&self, beside: &[Self], page: &mut String) {
+        let mut costs: BTreeMap<&str, BTreeMap<u32, Vec<f64>>> = BTreeMap::new();
+        let reports = std::iter::once(self).chain(beside);
+        for report in reports.filter(|report| report.measure == self.measure) {
+            for round in &report.rounds {
+                if let Some(cost) = round.cost(self.measure) {
+                    let sessions = costs.entry(&round.subject).or_default();
+                    let found = sessions.entry(report.scenario.sessions).or_default();
+                    found.push(cost);
+                }
+            }
+        }
+        let series: Vec<Series> = costs
+            .into_iter()
+            .map(|(name, sessions)| Series {
+                name: name.to_owned(),
+                points: sessions
+                    .into_iter()
+                    .filter_map(|(count, costs)| {
+                        Some((f64::from(count), statistics::median(costs)?))
+                    })
+                    .collect(),
+            })
+            .collect();
+        let (unit, name) = (self.measure.unit(), self.measure.name());
+        let title = format!("CPU time in {unit} for each {name}, by sessions");
+        draw(page, &title, &series, Across::Numbers);
+    }
+
     fn plots(&self, page: &mut String) {
         let latency = |round: &Round| {
             let points = round.latency.quantiles_us.iter();
@@ -119,12 +124,14 @@ impl Report {
         let mib = 1_048_576.0;
         let charts = [
             (
-                "Latency in ms, by nines (1: 90%, 2: 99%, 3: 99.9% of messages are faster)",
+                "Latency in ms that so many messages stay below",
                 self.series(latency),
+                Across::Nines,
             ),
             (
                 "Memory of the subject in MiB (PSS), by seconds",
                 self.series(|round| sampled(round, |it| float(it.memory_bytes) / 1_048_576.0)),
+                Across::Numbers,
             ),
             (
                 "Kernel memory of all TCP sockets of the machine in MiB, by seconds",
@@ -134,16 +141,16 @@ impl Report {
                         .map(|it| (it.at_s, float(it.tcp_memory_bytes) / mib))
                         .collect()
                 }),
+                Across::Numbers,
             ),
             (
                 "Descriptors of the subject, by seconds",
                 self.series(|round| sampled(round, |it| float(it.descriptors))),
+                Across::Numbers,
             ),
         ];
-        for (title, series) in charts {
-            if series.iter().any(|series| series.points.len() > 1) {
-                push(page, &format!("<h2>{title}</h2>{}\n", plot::chart(&series)));
-            }
+        for (title, series, across) in charts {
+            draw(page, title, &series, across);
         }
     }
 
@@ -164,7 +171,7 @@ impl Report {
     fn origin_section(&self, page: &mut String) {
         let origin = &self.origin;
         let text = format!(
-            "command    {}\ncommit     {}\nversion    {}{}\nstarted    {} (seconds since 1970)\n\
+            "command    {}\ncommit     {}\nversion    {}{}\nstarted    {}\n\
              kernel     {}\nprocessor  {} ({} of them)\nmemory     {:.1} GiB\nautogroup  {}\nload \
              average before the run {:.2}",
             origin.command.join(" "),
@@ -175,7 +182,7 @@ impl Report {
             } else {
                 ", a debug build"
             },
-            origin.started,
+            date(origin.started),
             origin.kernel,
             origin.processor,
             origin.processors,
@@ -209,6 +216,50 @@ impl Report {
     }
 }
 
+fn table_of_ratios(page: &mut String, what: &str, ratios: &[Ratio], goals: &BTreeMap<String, f64>) {
+    if ratios.is_empty() {
+        return;
+    }
+    push(
+        page,
+        &format!(
+            "<h2>{what}, ours beside theirs</h2><table><tr><th>peer<th>ratio<th>from<th>to<th>rounds\
+             <th>goal</tr>"
+        ),
+    );
+    for ratio in ratios {
+        let goal = goals.get(&ratio.family);
+        let goal = goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.2}"));
+        let interval = ratio.interval;
+        push(
+            page,
+            &format!(
+                "<tr><td>{}<td>{:.3}<td>{:.3}<td>{:.3}<td>{}<td>{goal}</tr>",
+                escape(&ratio.family),
+                interval.estimate,
+                interval.low,
+                interval.high,
+                ratio.rounds
+            ),
+        );
+    }
+    push(page, "</table>\n");
+}
+
+/// A chart with its title, if there is a line to draw.
+fn draw(page: &mut String, title: &str, series: &[Series], across: Across) {
+    if series.iter().any(|series| series.points.len() > 1) {
+        let chart = plot::chart(series, across);
+        push(page, &format!("<h2>{title}</h2>{chart}\n"));
+    }
+}
+
+/// Seconds since 1970, for people.
+fn date(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or_default();
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "-".to_owned(), |it| it.to_string())
+}
+
 fn push(page: &mut String, text: &str) {
     // Writing to a string cannot fail.
     let _ = page.write_str(text);
@@ -226,7 +277,7 @@ pub(super) fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::comparison::{OURS, ratios};
-    use crate::report::{FORMAT, Origin, Recorder};
+    use crate::report::{FORMAT, Measure, Origin, Recorder};
     use crate::scenario::Scenario;
     use crate::verdict::Verdict;
 
@@ -248,6 +299,7 @@ mod tests {
             measure: Measure::Message,
             ratios: ratios(&rounds, Measure::Message, 1),
             rounds,
+            delays: Vec::new(),
             verdict: Verdict {
                 outcome: Outcome::Fail,
                 reasons: vec!["1 < 2".to_owned()],
@@ -257,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_page_has_every_figure_and_needs_nothing_else() {
-        let page = report().to_html();
+        let page = report().to_html(&[]);
 
         for part in [
             "<span class=\"fail\">Fail</span>",
@@ -276,7 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn reports_of_other_sessions_are_in_one_plot() {
+        let mut more = report();
+        more.scenario.sessions = 500;
+        let page = report().to_html(&[more]);
+
+        assert!(page.contains("for each message, by sessions"), "{page}");
+        assert!(page.contains(">2000</text>"), "{page}");
+    }
+
+    #[test]
     fn a_report_without_samples_has_no_empty_plots() {
-        assert_eq!(report().to_html().matches("<svg").count(), 1);
+        assert_eq!(report().to_html(&[]).matches("<svg").count(), 1);
     }
 }

@@ -20,16 +20,35 @@ const BOTTOM: f64 = 30.0;
 /// Steps on an axis, about.
 const STEPS: f64 = 5.0;
 
+/// What stands below a chart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Across {
+    Numbers,
+    /// Shares of all messages; each step leaves a tenth of them.
+    Nines,
+}
+
+/// The shares at whole numbers of nines.
+const NINES: [&str; 6] = ["0%", "90%", "99%", "99.9%", "99.99%", "99.999%"];
+
+impl Across {
+    fn ticks(self, most: f64) -> Vec<(f64, String)> {
+        match self {
+            Self::Numbers => ticks(step(most), most).map(|x| (x, short(x))).collect(),
+            Self::Nines => ticks(1.0, most).zip(NINES.map(str::to_owned)).collect(),
+        }
+    }
+}
+
 /// Told apart by people who see few colours (Okabe and Ito).
 const COLOURS: [&str; 8] = [
     "#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442",
 ];
 
 /// A chart of all lines, with zero at the bottom.
-pub(super) fn chart(series: &[Series]) -> String {
+pub(super) fn chart(series: &[Series], across: Across) -> String {
     let points = || series.iter().flat_map(|series| &series.points);
     let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max).max(1e-9);
-    let x_step = step(most(&mut points().map(|(x, _)| *x)));
     let y_step = step(most(&mut points().map(|(_, y)| *y)));
     let x_most = most(&mut points().map(|(x, _)| *x));
     let y_most = (most(&mut points().map(|(_, y)| *y)) / y_step).ceil() * y_step;
@@ -54,12 +73,11 @@ pub(super) fn chart(series: &[Series]) -> String {
             short(y)
         ));
     }
-    for x in ticks(x_step, x_most) {
+    for (x, label) in across.ticks(x_most) {
         add(format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
             x_at(x),
-            HEIGHT - BOTTOM + 18.0,
-            short(x)
+            HEIGHT - BOTTOM + 18.0
         ));
     }
     let mut row = TOP + 10.0;
@@ -141,9 +159,11 @@ mod tests {
             name: "a<b".to_owned(),
             points: vec![(0.0, 0.0), (10.0, 5.0)],
         };
-        let svg = chart(&[series]);
+        let svg = chart(std::slice::from_ref(&series), Across::Numbers);
 
         assert!(svg.contains("points=\"60.0,270.0 610.0,15.0\""), "{svg}");
         assert!(svg.contains("a&lt;b"), "{svg}");
+        assert!(svg.contains(">10</text>"), "{svg}");
+        assert!(chart(&[series], Across::Nines).contains(">99.9%</text>"));
     }
 }

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use super::*;
-use crate::load::Way;
+use crate::load::{Passage, Way};
 use crate::report::Faults;
+use crate::scenario::Range;
 
 /// Bytes from the host that pass before the damage, if they get that far.
 const WHOLE: usize = 5_000;
@@ -82,7 +83,7 @@ fn faults(damage: Damage) -> Faults {
         name: format!("{damage:?}"),
         family: "damage".to_owned(),
         settings: String::new(),
-        way: Way::Forwarded { front, back },
+        way: Way::Forwarded(Passage { front, back }),
         program: None,
         launch: None,
         helpers: Vec::new(),
@@ -108,7 +109,7 @@ fn an_honest_forwarder_is_without_fault() {
 fn bulk_goes_on_by_itself_and_is_verified() {
     let (front, back) = forwarder(Damage::None);
     let subject = Subject {
-        way: Way::Forwarded { front, back },
+        way: Way::Forwarded(Passage { front, back }),
         ..Subject::direct().unwrap()
     };
     let short = Scenario {
@@ -123,6 +124,25 @@ fn bulk_goes_on_by_itself_and_is_verified() {
     assert_eq!(round.ends.closed, 8);
     // A hundred writes; open-loop traffic of this scenario would be none.
     assert!(round.bytes > 100 * 65_536, "{}", round.bytes);
+}
+
+#[test]
+fn distance_delays_and_costs_no_byte() {
+    let (front, back) = forwarder(Damage::None);
+    let subject = Subject {
+        way: Way::Forwarded(Passage { front, back }),
+        ..Subject::direct().unwrap()
+    };
+    let far = Scenario {
+        round_trip_ms: Some(Range::Between([30.0, 50.0])),
+        ..scenario(3)
+    };
+    let stop = Interrupt::listen().unwrap();
+    let round = run(&far, subject, &Placement::default(), &stop).unwrap();
+
+    assert_eq!(round.faults, Faults::default());
+    assert!(round.begun == 0 && round.messages > 100, "{round:?}");
+    assert!(round.latency.ms(0.01).unwrap() >= 15.0, "{round:?}");
 }
 
 /// Damage at the very end of a segment: what is left of it is shorter than two words, and does not

@@ -14,8 +14,14 @@ pub use range::Range;
 /// Descriptors of a session on the load side: two legs, the host's link, and room to spare.
 const SESSIONS_MAX: u32 = 6_000;
 
+/// Pairs of agents: each is two processes.
+const AGENTS_MAX: u32 = 64;
+
 /// A day: longer runs are several runs.
 const SECONDS_MAX: f64 = 86_400.0;
+
+/// By satellite, and a half.
+const ROUND_TRIP_MAX_MS: f64 = 1_000.0;
 
 /// What one write may offer; larger ones are bulk, and have a command of their own.
 const MESSAGE_MAX: u32 = 1 << 20;
@@ -28,6 +34,9 @@ const PEERS: &str = include_str!("../../scenarios/peers.toml");
 
 /// As fast as it goes.
 const BULK: &str = include_str!("../../scenarios/bulk.toml");
+
+/// Sessions that hardly last.
+const SETUPS: &str = include_str!("../../scenarios/setups.toml");
 
 /// What load to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +56,15 @@ pub struct Scenario {
     /// is measured then is the cost of a byte: there is no time at which one was meant to leave.
     #[serde(default)]
     pub bulk: bool,
+    /// Our relay lets small messages wait for each other.
+    #[serde(default = "yes")]
+    pub batching: bool,
+    /// Time that a byte takes from an agent to the subject and back, drawn for each connection;
+    /// without it there is no distance.
+    pub round_trip_ms: Option<Range<f64>>,
+    /// Of the sessions of a soak, the first so many are those of real agents.
+    #[serde(default)]
+    pub agents: u32,
     /// From host to client.
     pub down: Traffic,
     /// From client to host.
@@ -57,9 +75,14 @@ pub struct Scenario {
     pub stall: Option<Stall>,
     #[serde(default)]
     pub allow: Allow,
-    /// By family of peers: most of its CPU time for each message that our relay may need.
+    /// By family of peers: most of its CPU time, by the measure of the command, that our relay may
+    /// need.
     #[serde(default)]
     pub goals: BTreeMap<String, f64>,
+    /// By family of peers: most of the delay that it adds to half of the messages that our relay may
+    /// add.
+    #[serde(default)]
+    pub delay_goals: BTreeMap<String, f64>,
 }
 
 /// One direction of a session.
@@ -121,6 +144,10 @@ impl Default for Allow {
     }
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn no_time() -> Range<f64> {
     Range::One(0.0)
 }
@@ -164,6 +191,14 @@ impl Scenario {
         Self::parse(BULK)
     }
 
+    /// The one for set-ups.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn setups() -> Result<Self, ScenarioError> {
+        Self::parse(SETUPS)
+    }
+
     /// # Errors
     /// What is wrong with the file.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
@@ -189,9 +224,13 @@ impl Scenario {
     pub fn check(&self) -> Result<(), ScenarioError> {
         let sessions = Range::One(self.sessions);
         within("sessions", sessions, 1, SESSIONS_MAX)?;
+        within("agents", Range::One(self.agents), 0, AGENTS_MAX)?;
         within("ramp_s", Range::One(self.ramp_s), 0.0, SECONDS_MAX)?;
         within("warm_up_s", Range::One(self.warm_up_s), 0.0, SECONDS_MAX)?;
         within("duration_s", Range::One(self.duration_s), 0.1, SECONDS_MAX)?;
+        if let Some(time) = self.round_trip_ms {
+            within("round_trip_ms", time, 0.0, ROUND_TRIP_MAX_MS)?;
+        }
         within("down.bytes", self.down.bytes, 1, MESSAGE_MAX)?;
         within("up.bytes", self.up.bytes, 1, MESSAGE_MAX)?;
         let rate = |rate| Range::One(rate);
@@ -209,8 +248,10 @@ impl Scenario {
             within("stall.every_s", stall.every_s, 0.01, SECONDS_MAX)?;
             within("stall.pause_s", stall.pause_s, 0.01, SECONDS_MAX)?;
         }
-        for goal in self.goals.values() {
-            within("goals", Range::One(*goal), 0.01, 100.0)?;
+        for (key, goals) in [("goals", &self.goals), ("delay_goals", &self.delay_goals)] {
+            for goal in goals.values() {
+                within(key, Range::One(*goal), 0.01, 100.0)?;
+            }
         }
         Ok(())
     }
@@ -252,6 +293,7 @@ mod tests {
         assert_eq!(telework.up.bytes, Range::One(20));
         assert!(Scenario::peers().unwrap().goals.contains_key("haproxy"));
         assert!(Scenario::bulk().unwrap().bulk);
+        assert!(Scenario::setups().unwrap().churn.is_some());
     }
 
     #[test]

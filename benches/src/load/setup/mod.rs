@@ -9,6 +9,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::Context;
 use mio::Waker;
 use protocol::file::entry::Entry;
 use tasuki_agent::outer::OuterError;
@@ -16,9 +17,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::line::Line;
 use super::shared::{Shared, count};
 use crate::report::Faults;
+use crate::scenario::Range;
 use crate::sys;
+
+/// Segments as on Ethernet, as our relay asks for from its agents: on loopback they would be 64 KiB.
+pub(super) const SEGMENT: u32 = 1_460;
 
 /// Sessions that are set up at the same time.
 pub(super) const AT_ONCE: usize = 32;
@@ -49,12 +55,61 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub enum Way {
     /// By the outer protocol, through boards of this deployment.
-    Tasuki(Box<Entry>),
-    /// Clients dial `front`, and the subject dials `back`.
-    Forwarded {
-        front: SocketAddr,
-        back: TcpListener,
+    Tasuki {
+        entry: Box<Entry>,
+        /// Real agents, who make the first sessions; the load side plays all others.
+        agents: Vec<Passage>,
     },
+    /// Through a forwarder that speaks no protocol of its own.
+    Forwarded(Passage),
+}
+
+/// A client dials `front`, and who lies between dials `back`.
+#[derive(Debug)]
+pub struct Passage {
+    pub front: SocketAddr,
+    pub back: TcpListener,
+}
+
+impl Way {
+    /// Without agents.
+    pub fn tasuki(entry: Entry) -> Self {
+        Self::Tasuki {
+            entry: Box::new(entry),
+            agents: Vec::new(),
+        }
+    }
+
+    /// Lengthens it by a line, which has to outlive what is made this way. The real agents keep
+    /// theirs.
+    ///
+    /// # Errors
+    /// The subject is not on this machine, or there can be no line.
+    pub(crate) fn lengthen(
+        &mut self,
+        round_trip_ms: Range<f64>,
+        seed: u64,
+        cpus: &[usize],
+    ) -> anyhow::Result<Line> {
+        match self {
+            Self::Tasuki { entry, .. } => {
+                let [address] = entry.addresses.as_mut_slice() else {
+                    anyhow::bail!("boards have a distance of their own: leave out round_trip_ms");
+                };
+                let target = address.parse().with_context(|| {
+                    format!("{address} has a distance of its own: leave out round_trip_ms")
+                })?;
+                let line = Line::to(target, round_trip_ms, seed, cpus)?;
+                *address = line.address().to_string();
+                Ok(line)
+            }
+            Self::Forwarded(passage) => {
+                let line = Line::to(passage.front, round_trip_ms, seed, cpus)?;
+                passage.front = line.address();
+                Ok(line)
+            }
+        }
+    }
 }
 
 /// Why there is no session.
@@ -111,7 +166,10 @@ pub(super) fn start(
 
 /// Whoever can set up a session.
 enum Maker {
-    Tasuki(Box<tasuki::Offices>),
+    Tasuki {
+        offices: Box<tasuki::Offices>,
+        agents: Vec<plain::Exchange>,
+    },
     Plain(plain::Exchange),
 }
 
@@ -119,7 +177,13 @@ impl Maker {
     async fn make(&self, number: u32) -> Result<(TcpStream, TcpStream), SetupError> {
         let made = async {
             match self {
-                Self::Tasuki(offices) => offices.session(number).await,
+                Self::Tasuki { offices, agents } => {
+                    let index = usize::try_from(number).unwrap_or(usize::MAX);
+                    match agents.get(index) {
+                        Some(agents) => agents.session().await,
+                        None => offices.session(number).await,
+                    }
+                }
                 Self::Plain(exchange) => exchange.session().await,
             }
         };
@@ -137,8 +201,14 @@ async fn serve(
     shared: Arc<Shared>,
 ) -> anyhow::Result<Faults> {
     let maker = Arc::new(match way {
-        Way::Tasuki(entry) => Maker::Tasuki(Box::new(tasuki::Offices::new(*entry, seed)?)),
-        Way::Forwarded { front, back } => Maker::Plain(plain::Exchange::new(front, back, seed)?),
+        Way::Tasuki { entry, agents } => Maker::Tasuki {
+            offices: Box::new(tasuki::Offices::new(*entry, seed)?),
+            agents: agents
+                .into_iter()
+                .map(|ends| plain::Exchange::new(ends, seed))
+                .collect::<Result<_, _>>()?,
+        },
+        Way::Forwarded(ends) => Maker::Plain(plain::Exchange::new(ends, seed)?),
     });
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks: JoinSet<Option<String>> = JoinSet::new();

@@ -13,10 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::SetupError;
-
-/// Segments as on Ethernet, as our relay asks for from its agents: on loopback they would be 64 KiB.
-const SEGMENT: u32 = 1_460;
+use super::{Passage, SEGMENT, SetupError};
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<TcpStream>>>>;
 
@@ -30,11 +27,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(
-        front: SocketAddr,
-        back: std::net::TcpListener,
-        seed: u64,
-    ) -> std::io::Result<Self> {
+    pub(super) fn new(Passage { front, back }: Passage, seed: u64) -> std::io::Result<Self> {
         back.set_nonblocking(true)?;
         SockRef::from(&back).set_tcp_mss(SEGMENT)?;
         let waiting = Waiting::default();
