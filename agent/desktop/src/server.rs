@@ -1,8 +1,8 @@
 //! RDP, by IronRDP: updates of the screen out, keys and mouse in.
 //!
 //! The screen is looked at in a thread of its own, only when the viewer can take an update.
-//! Not passed on, since IronRDP does not tell it: the middle button and those beyond it from viewers
-//! without the extended mouse, the horizontal wheel, and which lock keys shine at home.
+//! Not passed on, since IronRDP does not tell it: the middle button, the horizontal wheel, and which
+//! lock keys shine at home. The buttons at a mouse's side come as its left and right ones.
 
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::panic;
