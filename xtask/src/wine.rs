@@ -99,6 +99,11 @@ impl<'a> Wine<'a> {
         call.output(MAKE_LIMIT)?;
         // A desktop that came up before this has found no screen, and takes no windows for as long
         // as it is there, which is some seconds more.
+        self.restart()
+    }
+
+    /// Ends everything that runs in it, and starts it anew.
+    pub(crate) fn restart(&self) -> Result<()> {
         self.end();
         self.start()
     }

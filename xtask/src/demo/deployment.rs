@@ -53,7 +53,7 @@ impl Programs<'_> {
     }
 
     /// A path as host and client write it.
-    fn path(&self, path: &Path) -> OsString {
+    pub(super) fn path(&self, path: &Path) -> OsString {
         match &self.windows {
             None => path.into(),
             Some(_) => Wine::path(path).into(),
@@ -137,7 +137,8 @@ impl<'w> Deployment<'w> {
     /// A host that leads to an RDP server on this machine.
     pub(super) fn start_host(&self, stage: &mut Stage<'_>, rdp_port: u16) -> Result<()> {
         let state = stage.path("office-pc");
-        self.introduce_host(|| self.host(stage, &state))?;
+        let entry_file = self.programs.path(&self.entry_file);
+        self.introduce_host(entry_file, || self.host(stage, &state))?;
         let target = format!("target = \"127.0.0.1:{rdp_port}\"\n");
         let settings = state.join("host.toml");
         fs::write(&settings, target)
@@ -147,11 +148,15 @@ impl<'w> Deployment<'w> {
         Self::wait_for_link(stage, |stage| self.host(stage, &state))
     }
 
-    /// Tells a host of the deployment, and of its password.
-    pub(super) fn introduce_host<'a>(&self, host: impl Fn() -> Call<'a>) -> Result<()> {
+    /// Tells a host of the deployment, by the entry file as it names it, and of its password.
+    pub(super) fn introduce_host<'a>(
+        &self,
+        entry_file: OsString,
+        host: impl Fn() -> Call<'a>,
+    ) -> Result<()> {
         host()
             .args(["init", "--id", COMPUTER, "--entry"])
-            .arg(self.programs.path(&self.entry_file))
+            .arg(entry_file)
             .output(COMMAND_LIMIT)?;
         host()
             .args(["set-password", "--password-fd", "0"])

@@ -45,7 +45,12 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn start(stage: &mut Stage<'_>) -> Result<Self> {
-        let folder = stage.path("screen");
+        Self::named(stage, "screen")
+    }
+
+    /// One of several screens.
+    pub(super) fn named(stage: &mut Stage<'_>, name: &str) -> Result<Self> {
+        let folder = stage.path(name);
         std::fs::create_dir(&folder)?;
         let display = x_server(stage, "Xvfb", |call| {
             call.args(["-screen", "0", &format!("{WIDTH}x{HEIGHT}x24"), "-fbdir"])

@@ -2,7 +2,8 @@
 //!
 //! Everything is real and on loopback: an xrdp desktop, a deployment, relay, host, client, FreeRDP.
 //! With `--board` the relay runs in the board's image, which QEMU boots. With `--windows` host
-//! and client are Windows programs, which Wine runs.
+//! and client are Windows programs, which Wine runs; with `--desktop` the host shares the desktop
+//! of a Windows itself (`shared`).
 //! The proof is a picture of the home PC's screen that shows this run's wallpaper.
 //! Read next: `stage` for what is put on the machine and how it goes away, `desktop` and
 //! `deployment` for the two halves, `board` for a whole board, `pattern` for the proof.
@@ -12,6 +13,7 @@ mod deployment;
 mod desktop;
 mod pattern;
 mod picture;
+mod shared;
 pub(crate) mod shots;
 mod stage;
 mod windows;
@@ -33,6 +35,7 @@ use self::deployment::{Deployment, Programs};
 use self::desktop::{Desktop, Screen};
 use self::pattern::Pattern;
 use self::picture::Picture;
+use self::shared::Office;
 use self::stage::Stage;
 use self::windows::{Installers, NEXT, Registry, Windows};
 
@@ -93,6 +96,14 @@ pub(crate) struct Options {
     /// Let host and client be Windows programs, run by Wine.
     #[arg(long, conflicts_with_all = ["board", "keep"])]
     windows: bool,
+    /// Let the host share the desktop of the Windows that it runs in, in user mode; the client is a
+    /// program of Linux then.
+    #[arg(long, requires = "windows")]
+    desktop: bool,
+    /// A folder with tasuki-host.exe and tasuki-desktop.exe that are there already [default: built
+    /// here].
+    #[arg(long, value_name = "FOLDER", requires = "desktop")]
+    programs: Option<PathBuf>,
     /// Install missing Debian packages without asking; so does the environment variable CI.
     #[arg(long)]
     yes: bool,
@@ -130,6 +141,8 @@ pub(crate) fn check(shell: &Shell, root: &Path, windows: bool) -> Result<()> {
             board: None,
             image: None,
             windows,
+            desktop: false,
+            programs: None,
             yes: true,
             keep: false,
             stop: false,
@@ -153,6 +166,9 @@ fn show(
     let folder = steps.quiet("build", "relay, agents and operator's tool", || {
         build(shell, root, options.board.is_some())
     })?;
+    if options.desktop {
+        return show_shared(shell, root, demo, steps, folder, options);
+    }
     let windows = if options.windows {
         Some(steps.loud("windows", || windows(shell, root, options))?)
     } else {
@@ -198,6 +214,57 @@ fn show(
         path.display(),
         seen.blocks,
         seen.relay,
+    ));
+    Ok(())
+}
+
+/// The host in user mode.
+fn show_shared(
+    shell: &Shell,
+    root: &Path,
+    demo: &Path,
+    steps: &mut Steps,
+    folder: PathBuf,
+    options: &Options,
+) -> Result<()> {
+    let consent = Consent::new(options.yes);
+    let office = steps.loud("windows", || -> Result<Office<'_>> {
+        debian::provide(shell, &wine::PACKAGES, consent)?;
+        debian::provide(shell, &shots::PACKAGES, consent)?;
+        let folder = match &options.programs {
+            Some(folder) => folder.clone(),
+            None => {
+                let folder = dist::windows(shell, root, consent)?;
+                dist::desktop(shell, root, &folder)?;
+                folder
+            }
+        };
+        Ok(Office {
+            wine: Wine::open(shell, root, shared::PC)?,
+            folder,
+        })
+    })?;
+    let mut stage = Stage::set(shell, demo)?;
+    let programs = Programs {
+        folder,
+        windows: None,
+    };
+    let deployment = steps.quiet("deployment", "keys, board and entry file", || {
+        Deployment::make(&mut stage, programs)
+    })?;
+    let played = shared::play(shell, &mut stage, steps, &deployment, &office);
+    if played.as_ref().is_err_and(|error| !error.is::<Stopped>()) {
+        stage.logs().iter().for_each(|log| report::say(log));
+    }
+    steps.quiet("clean up", "all processes and files", || {
+        drop(stage);
+        Ok(())
+    })?;
+    let path = demo.join("shared.png");
+    played?.save(&path)?;
+    report::say(&format!(
+        "Picture: {}\nWhat was typed at home is in the file that the office PC's editor has saved.",
+        path.display(),
     ));
     Ok(())
 }

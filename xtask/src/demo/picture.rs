@@ -15,6 +15,9 @@ const COLOUR_ENTRY_BYTES: usize = 12;
 /// No screen of the demo is larger in either direction.
 const SIDE_MAX: usize = 8192;
 
+/// The most that a codec changes one of a pixel's three colours, of 255.
+const LOSS: u8 = 64;
+
 /// Pixels of red, green and blue.
 #[derive(PartialEq, Eq)]
 pub(super) struct Picture {
@@ -93,6 +96,16 @@ impl Picture {
     pub(super) fn differs(&self, other: &Self) -> usize {
         let pixels = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3));
         pixels.filter(|(one, two)| one != two).count()
+    }
+
+    /// How many pixels look like others than in a picture of the same size: by more than what a
+    /// codec loses.
+    pub(super) fn looks_unlike(&self, other: &Self) -> usize {
+        let pixels = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3));
+        let is_far = |(one, two): (&u8, &u8)| one.abs_diff(*two) > LOSS;
+        pixels
+            .filter(|(one, two)| one.iter().zip(*two).any(is_far))
+            .count()
     }
 
     /// Whether it has one colour only.
@@ -189,6 +202,9 @@ mod tests {
 
         assert!(red.is_plain() && !part.is_plain());
         assert_eq!(red.differs(&part), 2);
+        assert_eq!(red.looks_unlike(&part), 2);
+        let paler = Picture::drawn(2, 2, |_, _| [255 - LOSS, LOSS, 0]);
+        assert_eq!(red.looks_unlike(&paler), 0);
         assert_eq!((sheet.width, sheet.height()), (4, 4));
         assert_eq!(sheet.at(3, 0), Some([0, 0, 0]));
         assert_eq!(sheet.at(3, 3), Some([255; 3]), "there is no fourth picture");

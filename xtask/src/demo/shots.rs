@@ -24,7 +24,7 @@ use crate::exec::{Call, Shell};
 use crate::report;
 use crate::wine::{self, Wine};
 
-const PACKAGES: [Package; 4] = [
+pub(super) const PACKAGES: [Package; 4] = [
     Package {
         name: "xvfb",
         purpose: "the screen with the window",
@@ -44,7 +44,13 @@ const PACKAGES: [Package; 4] = [
 ];
 
 /// Fonts of Windows that this machine has not, and the one that stands in for them.
-const FONTS: [&str; 4] = ["MS Shell Dlg", "Segoe UI", "Tahoma", "Yu Gothic UI"];
+const FONTS: [&str; 5] = [
+    "Lucida Console",
+    "MS Shell Dlg",
+    "Segoe UI",
+    "Tahoma",
+    "Yu Gothic UI",
+];
 const STAND_IN: &str = "Noto Sans CJK JP";
 const REPLACEMENTS: &str = r"HKCU\Software\Wine\Fonts\Replacements";
 
@@ -53,12 +59,12 @@ const SIDE: usize = 540;
 /// Of pictures beside each other on the sheet.
 const COLUMNS: usize = 4;
 /// A blinking cursor changes fewer pixels than this, any text more.
-const CURSOR_PIXELS: usize = 40;
+pub(super) const CURSOR_PIXELS: usize = 40;
 
 const WINDOW_LIMIT: Duration = Duration::from_secs(120);
-const KEYS_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const KEYS_LIMIT: Duration = Duration::from_secs(30);
 /// On a busy machine it takes a while to write a language down.
-const LOCALE_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const LOCALE_LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -184,6 +190,16 @@ impl Language {
     }
 }
 
+/// Lets letters of Windows' fonts be drawn, Japanese ones too.
+pub(super) fn substitute_fonts(shell: &Shell, wine: &Wine<'_>) -> Result<()> {
+    for font in FONTS {
+        wine.call(|loader| shell.call(loader), Path::new("reg"))
+            .args(["add", REPLACEMENTS, "/v", font, "/d", STAND_IN, "/f"])
+            .output(WINDOW_LIMIT)?;
+    }
+    Ok(())
+}
+
 /// Where the pictures are taken.
 struct Studio<'a> {
     wine: Wine<'a>,
@@ -217,11 +233,7 @@ impl<'a> Studio<'a> {
             folder.join("tasuki-client.exe"),
             client.join("tasuki-client.exe"),
         )?;
-        for font in FONTS {
-            wine.call(|loader| shell.call(loader), Path::new("reg"))
-                .args(["add", REPLACEMENTS, "/v", font, "/d", STAND_IN, "/f"])
-                .output(WINDOW_LIMIT)?;
-        }
+        substitute_fonts(shell, &wine)?;
         Ok(Self {
             wine,
             screen,

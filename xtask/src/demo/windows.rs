@@ -25,7 +25,7 @@ const RDP_LISTENER: &str =
     r"HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server\WinStations\RDP-Tcp";
 
 /// How the viewer of an RDP desktop begins ([MS-RDPBCGR] 2.2.1.1): a server answers this.
-const HELLO: [u8; 19] = [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0];
+pub(super) const HELLO: [u8; 19] = [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0];
 /// What the client says when it drops a stranger.
 const DROPPED: &str = "Another program knocked at the viewer's door; dropped";
 const DROP_LIMIT: Duration = Duration::from_secs(20);
@@ -211,7 +211,7 @@ fn wait_for_passage(stage: &mut Stage<'_>, name: &str) -> Result<String> {
 }
 
 /// Whether an RDP server answers there.
-fn is_answered(address: &str) -> Result<bool> {
+pub(super) fn is_answered(address: &str) -> Result<bool> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("no way to {address}"))?;
     stream.set_read_timeout(Some(DROP_LIMIT))?;
     // It may be closed at once.
@@ -245,7 +245,8 @@ impl Deployment<'_> {
         before: &Registry,
     ) -> Result<()> {
         windows.refuse_unprepared(stage, before)?;
-        self.introduce_host(|| windows.host(stage))?;
+        let entry_file = self.programs.path(&self.entry_file);
+        self.introduce_host(entry_file, || windows.host(stage))?;
         windows.install(stage, before)?;
         Self::wait_for_link(stage, |stage| windows.host(stage))
     }

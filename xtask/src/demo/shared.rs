@@ -1,0 +1,249 @@
+//! `--desktop`: the host in user mode. The office PC is a Japanese Windows under Wine with an
+//! editor open, whose desktop `tasuki-host run --desktop` shares; all else is of this machine.
+//!
+//! The proof is what the editor saves: it has what was typed at home, and a letter where the
+//! mouse has clicked. The picture is for a person to look at; it has to be what the office PC's
+//! screen shows.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::deployment::{COMMAND_LIMIT, Deployment, READY_LIMIT};
+use super::desktop::Screen;
+use super::pattern::{HEIGHT, WIDTH};
+use super::picture::Picture;
+use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, LOCALE_LIMIT, substitute_fonts};
+use super::stage::Stage;
+use super::windows::{HELLO, is_answered};
+use crate::exec::{Call, Shell};
+use crate::report::Steps;
+use crate::wine::Wine;
+
+const LOCALE: &str = "ja_JP";
+/// Its name among the PCs of Wine: it has a screen, which other tests' office PC has not.
+pub(super) const PC: &str = "desk";
+
+/// Windows lie on a desktop of Wine's own, as large as the screen.
+const EXPLORER: &str = r"HKCU\Software\Wine\Explorer";
+
+/// The editor's file, in drive C.
+const FILE: &str = "typed.txt";
+
+/// What is typed, then what is typed where the mouse has clicked: before all others.
+const KEYS: [&str; 2] = ["asuki 4071 (ok)", "T"];
+const WRITTEN: &str = "\u{feff}Tasuki 4071 (ok)";
+
+/// The first letter's left edge, in an editor that fills the screen.
+const FIRST_LETTER: [&str; 2] = ["4", "54"];
+
+/// How long a picture has to stay the same: a key is on its way through the relay and back.
+const REST: Duration = Duration::from_secs(2);
+const PICTURE_LIMIT: Duration = Duration::from_secs(120);
+const FILE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Bytes that are no RDP: from the first one on, and after a server has agreed to TLS.
+const NOISE: usize = 256 * 1024;
+
+/// The office PC: a Windows with a screen.
+pub(super) struct Office<'w> {
+    pub(super) wine: Wine<'w>,
+    /// `tasuki-host.exe` and `tasuki-desktop.exe`.
+    pub(super) folder: PathBuf,
+}
+
+impl Office<'_> {
+    /// A call of a program that opens windows there.
+    fn call<'a>(&self, stage: &Stage<'a>, screen: &Screen, program: &Path) -> Call<'a> {
+        self.wine
+            .call(|loader| stage.call(loader), program)
+            .env("DISPLAY", &screen.display)
+            .env("LOCPATH", stage.path("locales"))
+            .env("LC_ALL", format!("{LOCALE}.UTF-8"))
+    }
+
+    fn host<'a>(&self, stage: &Stage<'a>, screen: &Screen) -> Call<'a> {
+        self.call(stage, screen, &self.folder.join("tasuki-host.exe"))
+            .arg("--state")
+            .arg(Wine::path(&stage.path("office-pc")))
+    }
+
+    /// A desktop as large as the screen, with nothing on it.
+    fn furnish(&self, shell: &Shell, stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
+        let locales = stage.path("locales");
+        fs::create_dir(&locales)?;
+        shell
+            .call("localedef")
+            .args(["-i", LOCALE, "-f", "UTF-8"])
+            .arg(locales.join(format!("{LOCALE}.UTF-8")))
+            .output(LOCALE_LIMIT)?;
+        substitute_fonts(shell, &self.wine)?;
+        let size = format!("{WIDTH}x{HEIGHT}");
+        for (key, name, value) in [
+            (EXPLORER.to_owned(), "Desktop", PC),
+            (format!(r"{EXPLORER}\Desktops"), PC, &size),
+        ] {
+            self.call(stage, screen, Path::new("reg"))
+                .args(["add", &key, "/v", name, "/d", value, "/f"])
+                .output(COMMAND_LIMIT)?;
+        }
+        // What came up before there was a screen would take no windows.
+        self.wine.restart()?;
+        Ok(())
+    }
+
+    /// Opens an editor that fills the screen.
+    fn edit(&self, stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
+        // With its mark, so that the editor keeps it in UTF-8.
+        fs::write(self.wine.drive_c().join(FILE), "\u{feff}")?;
+        let file = format!(r"C:\{FILE}");
+        let editor = self.call(stage, screen, Path::new("start"));
+        stage.start("wine", editor.args(["/max", "/wait", "notepad", &file]))?;
+        settle(stage, screen, |picture| !picture.is_plain()).context("no editor has come")?;
+        Ok(())
+    }
+}
+
+/// Plays it, and returns what the home PC's screen showed in the end.
+pub(super) fn play(
+    shell: &Shell,
+    stage: &mut Stage<'_>,
+    steps: &mut Steps,
+    deployment: &Deployment<'_>,
+    office: &Office<'_>,
+) -> Result<Picture> {
+    let desk = Screen::named(stage, "desk")?;
+    let home = steps.quiet("home PC", "a screen", || Screen::start(stage))?;
+    steps.quiet("office PC", "a Windows with an editor", || {
+        office.furnish(shell, stage, &desk)?;
+        office.edit(stage, &desk)
+    })?;
+    steps.quiet("relay", "serving", || deployment.start_relay(stage))?;
+    steps.quiet("host", "shares the desktop; linked", || {
+        let entry_file = Wine::path(&deployment.entry_file).into();
+        deployment.introduce_host(entry_file, || office.host(stage, &desk))?;
+        let run = office.host(stage, &desk).args(["run", "--desktop"]);
+        stage.start("tasuki-host", run)?;
+        Deployment::wait_for_link(stage, |stage| office.host(stage, &desk))
+    })?;
+    steps.quiet("client", "password check, tunnel, RDP", || {
+        deployment.start_client(stage, &home)?;
+        same(stage, &desk, &home)
+    })?;
+    steps.quiet("noise", "bytes that are no RDP end their session", || {
+        make_noise(stage, deployment)
+    })?;
+    steps.quiet("keys", "typed at home, saved at the office", || {
+        type_and_save(stage, &home, office)
+    })?;
+    let picture = steps.quiet("picture", "the office desktop at home", || {
+        same(stage, &desk, &home)
+    })?;
+    ensure!(
+        deployment.carried(stage)? > 0,
+        "the picture came another way"
+    );
+    Ok(picture)
+}
+
+/// Types at home, and waits until the editor has saved what it should have.
+fn type_and_save(stage: &mut Stage<'_>, home: &Screen, office: &Office<'_>) -> Result<()> {
+    let [keys, clicked] = KEYS;
+    let [x, y] = FIRST_LETTER;
+    let before = settle(stage, home, |_| true)?;
+    let press = |words: &[&str]| -> Result<()> {
+        let call = stage.call("xdotool").env("DISPLAY", &home.display);
+        call.args(words).output(KEYS_LIMIT).map(drop)
+    };
+    // The editor gets the keyboard, far below what is written.
+    press(&["mousemove", "300", "300", "click", "1"])?;
+    press(&["type", "--delay", "100", keys])?;
+    press(&["mousemove", x, y, "click", "1"])?;
+    press(&["type", clicked])?;
+    press(&["key", "ctrl+s"])?;
+    settle(stage, home, |picture| {
+        before.looks_unlike(picture) >= CURSOR_PIXELS
+    })
+    .context("nothing of it is to be seen at home")?;
+    let file = office.wine.drive_c().join(FILE);
+    let mut seen = String::new();
+    let saved = stage.wait_for("the file that the editor saves", FILE_LIMIT, |_| {
+        seen = fs::read_to_string(&file)?;
+        Ok((seen == WRITTEN).then_some(()))
+    });
+    saved.with_context(|| format!("the file has {seen:?}, and not {WRITTEN:?}"))
+}
+
+/// Waits until both screens rest and show the same, but for cursors.
+fn same(stage: &mut Stage<'_>, desk: &Screen, home: &Screen) -> Result<Picture> {
+    let is_same = |picture: &Picture| {
+        let office = desk.picture();
+        !picture.is_plain()
+            && office.is_ok_and(|office| office.looks_unlike(picture) < POINTER_PIXELS)
+    };
+    settle(stage, home, is_same).context("the screens do not show the same")
+}
+
+/// A mouse pointer on each screen, at another place.
+const POINTER_PIXELS: usize = 1500;
+
+/// A picture that `is_right` and rests.
+fn settle(
+    stage: &mut Stage<'_>,
+    screen: &Screen,
+    is_right: impl Fn(&Picture) -> bool,
+) -> Result<Picture> {
+    let mut latest: Option<Picture> = None;
+    let mut since = Instant::now();
+    stage.wait_for("a picture that rests", PICTURE_LIMIT, |_| {
+        let picture = screen.picture()?;
+        let rests = latest
+            .as_ref()
+            .is_some_and(|latest| latest.looks_unlike(&picture) < CURSOR_PIXELS);
+        if !rests {
+            latest = Some(picture);
+            since = Instant::now();
+            return Ok(None);
+        }
+        Ok((since.elapsed() >= REST && is_right(&picture)).then_some(picture))
+    })
+}
+
+/// Somebody who has the password talks nonsense, again and again; the next one is served.
+fn make_noise(stage: &mut Stage<'_>, deployment: &Deployment<'_>) -> Result<()> {
+    let client = deployment.client(stage).arg("--no-launch");
+    stage.start("stranger", client)?;
+    let log = stage.path("stranger.log");
+    let address = stage.wait_for("a way for noise", READY_LIMIT, |_| {
+        let said = fs::read_to_string(&log)?;
+        let address = |line: &str| line.trim().parse::<SocketAddr>().ok();
+        Ok(said.lines().find_map(address))
+    })?;
+    let noise: Vec<u8> = (0..=250).cycle().step_by(31).take(NOISE).collect();
+    for hello in [&b""[..], &HELLO] {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(READY_LIMIT))?;
+        stream.write_all(hello)?;
+        if !hello.is_empty() {
+            ensure!(stream.read(&mut [0; 64])? > 0, "nobody answers");
+        }
+        // It may be closed in the middle of it.
+        let _ = stream.write_all(&noise);
+        let end = stream.read_to_end(&mut Vec::new());
+        ensure!(
+            !matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock),
+            "noise does not end the session"
+        );
+        ensure!(
+            is_answered(&address.to_string())?,
+            "nobody is served after noise"
+        );
+    }
+    // The one that was started last.
+    stage.end("tasuki-client");
+    Ok(())
+}
