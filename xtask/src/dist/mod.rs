@@ -174,6 +174,21 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// The systems that releases are made for.
+pub(crate) fn systems() -> impl Iterator<Item = &'static str> {
+    System::ALL.into_iter().map(System::name)
+}
+
+/// Makes one system's release, and makes it again elsewhere to compare.
+pub(crate) fn twice(shell: &Shell, root: &Path, system: &str) -> Result<()> {
+    let options = Options {
+        only: Some(system.to_owned()),
+        twice: true,
+        yes: true,
+    };
+    run(shell, root, &options)
+}
+
 /// The folder of the programs for Windows, with what tests need beside them.
 pub(crate) fn windows(shell: &Shell, root: &Path, consent: Consent) -> Result<PathBuf> {
     provide(shell, &[System::Windows], consent)?;

@@ -10,6 +10,7 @@ mod fuzz;
 mod hostile;
 mod image;
 mod progress;
+mod release;
 mod simulation;
 mod suite;
 mod tls;
@@ -27,7 +28,7 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 12] = [
+const PARTS: [&dyn Part; 13] = [
     &fuzz::Fuzz,
     &coverage::Coverage,
     &simulation::Simulation,
@@ -40,6 +41,7 @@ const PARTS: [&dyn Part; 12] = [
     &booted::SLOTS,
     &booted::POWER,
     &booted::VIRT,
+    &release::Release,
 ];
 
 /// No part may take longer, building included.
