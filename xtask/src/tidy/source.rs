@@ -213,7 +213,7 @@ mod tests {
     fn programs_are_started_where_they_may_be() {
         let text = "    Command::new(\"ls\")\n";
 
-        assert_eq!(errors("agent/src/host/target.rs", text).len(), 1);
+        assert_eq!(errors("agent/src/host/call.rs", text).len(), 1);
         assert!(errors("agent/tests/end_to_end.rs", text).is_empty());
         assert!(
             errors(
