@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::exit::Exit;
 use super::say;
+use crate::platform;
 use crate::state::StateDir;
 
 /// List the office PCs that were connected to, newest first
@@ -23,7 +23,7 @@ pub(super) fn run(state: Option<&Path>, Arguments {}: &Arguments) -> anyhow::Res
         let last = Timestamp::try_from(visit.last).map_or_else(
             |_| "at an unknown time".to_owned(),
             |last| {
-                last.to_zoned(TimeZone::system())
+                last.to_zoned(platform::time_zone(last))
                     .strftime("%Y-%m-%d %H:%M")
                     .to_string()
             },

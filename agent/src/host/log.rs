@@ -7,9 +7,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tracing::Subscriber;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -22,6 +25,9 @@ use crate::platform;
 
 /// Days of log files that are kept.
 const DAYS_KEPT: usize = 90;
+
+/// As the clock on the wall shows it, and how far that is from UTC.
+const TIME: &str = "%Y-%m-%dT%H:%M:%S%.3f%:z";
 
 /// Where the host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +64,7 @@ pub fn start(config: &LogConfig, folder: &Path, place: Place) -> anyhow::Result<
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
+            .with_timer(Wall)
     });
     let events = match place {
         Place::Terminal => None,
@@ -71,11 +78,23 @@ pub fn start(config: &LogConfig, folder: &Path, place: Place) -> anyhow::Result<
                 .with_writer(files)
                 .with_ansi(false)
                 .with_target(false)
+                .with_timer(Wall)
                 .with_filter(filter()),
         )
         .with(syslog.with_filter(filter()))
         .try_init()
         .context("cannot start the log")
+}
+
+/// Times for people who look at the clock of the office.
+struct Wall;
+
+impl FormatTime for Wall {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        let now = Timestamp::now();
+        let local = now.to_zoned(platform::time_zone(now));
+        write!(writer, "{}", local.strftime(TIME))
+    }
 }
 
 /// Lets a service that fails before its settings are read say so: with the system's log alone,

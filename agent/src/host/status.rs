@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::platform;
+
 /// The whole picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -151,7 +153,7 @@ fn time(seconds: u64) -> String {
         .map_or_else(
             || "an unknown time".into(),
             |time| {
-                let local = time.to_zoned(jiff::tz::TimeZone::system());
+                let local = time.to_zoned(platform::time_zone(time));
                 local.strftime("%Y-%m-%d %H:%M:%S").to_string()
             },
         )

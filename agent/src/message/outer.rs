@@ -7,6 +7,7 @@ use protocol::id::BoardName;
 use super::{Explain, Explanation, Who, japanese};
 use crate::config::Endpoint;
 use crate::outer::{CertificateRefusal, OuterError, ProxyRefusal};
+use crate::platform;
 
 impl Explain for OuterError {
     fn explain(&self) -> Explanation {
@@ -223,7 +224,7 @@ fn exemption(address: &Endpoint) -> String {
 pub(super) fn date(time: SystemTime) -> String {
     match jiff::Timestamp::try_from(time) {
         Ok(time) => {
-            let local = time.to_zoned(jiff::tz::TimeZone::system());
+            let local = time.to_zoned(platform::time_zone(time));
             local.strftime("%Y-%m-%d %H:%M").to_string()
         }
         Err(_) => "????-??-??".to_owned(),

@@ -17,6 +17,7 @@
 //! - `service_log()`: where a service's warnings go; `is_guarded()`: a host that runs as a
 //!   service keeps this user from running another one.
 //! - `desktop_port()`: where this PC's desktop service listens.
+//! - `time_zone(at)`: what the clock on the wall goes by, at a time.
 //! - `VIEWER` and `STATE_HELP`: words.
 //!
 //! No other module of this crate names an operating system, but for the commands `service` and
@@ -38,7 +39,7 @@ use windows as imp;
 pub(crate) use imp::{
     ControlListener, STATE_HELP, VIEWER, asked_to_stop, desktop_port, host_name, is_guarded,
     make_private_folder, open_descriptor, open_private, open_public, protect, reach_control,
-    service_log, state_root, survive_ctrl_c, sync_folder, system_root, tune, unprotect,
+    service_log, state_root, survive_ctrl_c, sync_folder, system_root, time_zone, tune, unprotect,
 };
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;

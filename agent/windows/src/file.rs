@@ -9,10 +9,12 @@ use windows_sys::Win32::Security::Authorization::{
     SE_FILE_OBJECT, SetNamedSecurityInfoW,
 };
 use windows_sys::Win32::Security::{
-    DACL_SECURITY_INFORMATION, GetSecurityDescriptorDacl, OWNER_SECURITY_INFORMATION,
-    PROTECTED_DACL_SECURITY_INFORMATION, SECURITY_ATTRIBUTES,
+    ACCESS_ALLOWED_ACE, ACE_HEADER, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
+    INHERIT_ONLY_ACE, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION,
+    SECURITY_ATTRIBUTES,
 };
 use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
+use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 
 use crate::handle::{Local, checked, code};
 use crate::text::{identifier, wide};
@@ -54,6 +56,66 @@ pub fn owner(path: &Path) -> io::Result<String> {
     let _descriptor = Local(descriptor);
     // SAFETY: the identifier lies in the descriptor, which lives until the end of this function.
     unsafe { identifier(owner) }
+}
+
+/// Something that somebody may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// A user or group, as `S-1-5-32-545`.
+    pub who: String,
+    /// FILE_WRITE_DATA and so on (ACCESS_MASK).
+    pub rights: u32,
+}
+
+/// What is allowed with a file or folder, inherited rights too; what is denied is left out.
+pub fn grants(path: &Path) -> io::Result<Vec<Grant>> {
+    let path = wide(path);
+    let (mut list, mut descriptor) = (null_mut(), null_mut());
+    // SAFETY: the path ends with a zero, and the pointers for the answers are ours.
+    let got = unsafe {
+        GetNamedSecurityInfoW(
+            path.as_ptr(),
+            SE_FILE_OBJECT,
+            DACL_SECURITY_INFORMATION,
+            null_mut(),
+            null_mut(),
+            &raw mut list,
+            null_mut(),
+            &raw mut descriptor,
+        )
+    };
+    code(got)?;
+    let _descriptor = Local(descriptor);
+    if list.is_null() {
+        // Without a list everybody may do everything.
+        return Ok(vec![Grant {
+            who: "S-1-1-0".to_owned(),
+            rights: u32::MAX,
+        }]);
+    }
+    let mut grants = Vec::new();
+    // SAFETY: the list lies in the descriptor, which lives until the end of this function.
+    let count = unsafe { (*list).AceCount };
+    for index in 0..u32::from(count) {
+        let mut entry = null_mut();
+        // SAFETY: the list as above, and the pointer for the answer is ours.
+        checked(unsafe { GetAce(list, index, &raw mut entry) })?;
+        // SAFETY: every entry begins so; it lies in the list.
+        let header = unsafe { entry.cast::<ACE_HEADER>().read_unaligned() };
+        let is_only_inherited = u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0;
+        if u32::from(header.AceType) != ACCESS_ALLOWED_ACE_TYPE || is_only_inherited {
+            continue;
+        }
+        let entry = entry.cast::<ACCESS_ALLOWED_ACE>();
+        // SAFETY: that is what an entry of this type is.
+        let rights = unsafe { (*entry).Mask };
+        // SAFETY: as above; the identifier begins there.
+        let sid = unsafe { &raw mut (*entry).SidStart };
+        // SAFETY: it lies in the list.
+        let who = unsafe { identifier(sid.cast()) }?;
+        grants.push(Grant { who, rights });
+    }
+    Ok(grants)
 }
 
 /// A security descriptor in the form that calls take.
@@ -135,6 +197,29 @@ mod tests {
 
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         assert!(owner.starts_with("S-1-5-"), "{owner}");
+    }
+
+    #[test]
+    fn what_everybody_may_do_is_told() {
+        const EVERYBODY: &str = "S-1-1-0";
+        const WRITE_DATA: u32 = 2;
+        let path = place("open");
+        let user = process::user(std::process::id()).expect("is known");
+        let closed = format!("D:P(A;OICI;FA;;;{user})");
+        let told = |path: &Path| {
+            let grants = grants(path).expect("are known");
+            let mut everybody = grants.iter().filter(|grant| grant.who == EVERYBODY);
+            everybody.any(|grant| grant.rights & WRITE_DATA != 0)
+        };
+
+        make_folder(&path, &closed).expect("is made");
+        let before = told(&path);
+        set_access(&path, &format!("{closed}(A;OICI;FA;;;WD)")).expect("changes rights");
+        let after = told(&path);
+        std::fs::remove_dir_all(&path).expect("is removed");
+
+        assert_eq!((before, after), (false, true));
+        assert!(grants(&path).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 #![cfg(windows)]
 
+pub mod clock;
 pub mod cursor;
 pub mod dialog;
 pub mod event_log;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use control::{ControlListener, reach_control};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 pub use network::NetworkChanges;
 pub use peer::is_peer_allowed;
 use socket2::{SockRef, TcpKeepalive};
@@ -104,6 +106,11 @@ pub(crate) fn service_log() -> io::Result<Option<BoxMakeWriter>> {
 /// The port of this PC's desktop service, if somebody has chosen one.
 pub(crate) fn desktop_port() -> Option<u16> {
     None
+}
+
+/// What the clock on the wall goes by.
+pub(crate) fn time_zone(_at: Timestamp) -> TimeZone {
+    TimeZone::system()
 }
 
 /// Whether a host that runs as a service keeps this user from running another one. Here it

@@ -70,6 +70,26 @@ pub(crate) fn open_public(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Groups that ordinary users are in: everybody, who is logged on, who sits there, users, guests.
+const ORDINARY: [&str; 5] = [
+    "S-1-1-0",
+    "S-1-5-11",
+    "S-1-5-4",
+    "S-1-5-32-545",
+    "S-1-5-32-546",
+];
+/// Rights to change a file, or what lies in a folder, or to get there: to write and append data,
+/// to delete it and what is in it, to change rights and owner, and all or any writing.
+const CHANGING: u32 = 0x5_0046 | 0x8_0000 | 0x1000_0000 | 0x4000_0000;
+
+/// Whether ordinary users may change a file or folder.
+pub(super) fn is_open_to_users(path: &Path) -> io::Result<bool> {
+    let grants = file::grants(path)?;
+    Ok(grants
+        .iter()
+        .any(|grant| ORDINARY.contains(&grant.who.as_str()) && grant.rights & CHANGING != 0))
+}
+
 /// Rights in the security descriptor definition language; `inherit` says whether what lies
 /// in a folder gets the same.
 fn private(path: &Path, inherit: &str) -> io::Result<String> {

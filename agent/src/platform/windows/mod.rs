@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use access::{make_private_folder, open_private, open_public};
-use agent_windows::{process, secret};
+use agent_windows::{clock, process, secret};
 pub(crate) use control::{ControlListener, reach_control};
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
 pub use network::NetworkChanges;
 pub use peer::is_peer_allowed;
 use socket2::{SockRef, TcpKeepalive};
@@ -113,6 +115,14 @@ pub(crate) fn service_log() -> io::Result<Option<BoxMakeWriter>> {
 /// The port of this PC's RDP server, if somebody has chosen one.
 pub(crate) fn desktop_port() -> Option<u16> {
     service::port()
+}
+
+/// What the clock on the wall goes by at a time. Windows is asked, since it has no time zones
+/// as others know them, and this program brings none along.
+pub(crate) fn time_zone(at: Timestamp) -> TimeZone {
+    let ahead = clock::ahead_of_utc(at.as_second()).ok();
+    let offset = ahead.and_then(|seconds| Offset::from_seconds(seconds).ok());
+    offset.map_or(TimeZone::UTC, TimeZone::fixed)
 }
 
 /// Whether a host that runs as a service keeps this user from running another one: its

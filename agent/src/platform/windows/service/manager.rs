@@ -14,6 +14,7 @@ use windows_service::service::{
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
+use super::super::access::is_open_to_users;
 use super::{DISPLAY_NAME, EVENT_SOURCE, NAME, ServiceError, remote_desktop};
 
 const DESCRIPTION: &str = "Makes this PC reachable from home, through a relay that cannot see \
@@ -51,11 +52,12 @@ pub(crate) enum Installed {
 /// Installs this program as the service, or brings an installed one up to date. `state` is
 /// its state directory.
 pub(crate) fn install(state: &Path) -> Result<Installed, ServiceError> {
-    remote_desktop::switch_on()?;
     let executable = std::env::current_exe().map_err(|source| ServiceError::Windows {
         what: "to say where this program is",
         source,
     })?;
+    refuse_open(&executable)?;
+    remote_desktop::switch_on()?;
     note_event_source(&executable)?;
     let info = ServiceInfo {
         name: NAME.into(),
@@ -91,6 +93,20 @@ pub(crate) fn install(state: &Path) -> Result<Installed, ServiceError> {
     };
     configure(&service)?;
     Ok(installed)
+}
+
+/// Whoever may change the program, or put a library beside it, would get the service's rights.
+fn refuse_open(executable: &Path) -> Result<(), ServiceError> {
+    for place in executable.ancestors().take(2) {
+        let is_open = is_open_to_users(place).map_err(|source| ServiceError::Windows {
+            what: "to say who may change this program",
+            source,
+        })?;
+        if is_open {
+            return Err(ServiceError::OpenToUsers(place.display().to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn configure(service: &Service) -> Result<(), ServiceError> {

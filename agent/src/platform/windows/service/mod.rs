@@ -26,6 +26,11 @@ pub(crate) enum ServiceError {
     NotAdministrator,
     #[error("Windows Home has no RDP server, so this PC cannot be reached as a whole")]
     NoRemoteDesktop,
+    #[error(
+        "every user of this PC may change {0}, and so what the service would do; put the programs \
+         where only administrators may write, such as C:\\Program Files\\Tasuki, and try again"
+    )]
+    OpenToUsers(String),
     #[error("the service is not installed; tasuki-host service install does that")]
     NotInstalled,
     #[error(
