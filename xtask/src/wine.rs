@@ -59,7 +59,35 @@ impl<'a> Wine<'a> {
             wine.make(root, &library)
                 .context("cannot make a Windows to run programs in")?;
         }
+        wine.keep_to_itself()?;
         Ok(wine)
+    }
+
+    /// Wine makes a user's documents, downloads and so on links to those of this machine's user,
+    /// who wants nothing of a test there.
+    fn keep_to_itself(&self) -> Result<()> {
+        for entry in fs::read_dir(self.user()?)? {
+            let path = entry?.path();
+            if path.is_symlink() {
+                fs::remove_file(&path)?;
+                fs::create_dir(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of the user whom its programs run as.
+    fn user(&self) -> Result<PathBuf> {
+        let users = self.drive_c().join("users");
+        let entries = fs::read_dir(&users).context("a Windows without users")?;
+        let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        let mut folders = folders.filter(|path| path.file_name() != Some("Public".as_ref()));
+        folders.next().context("a Windows without a user")
+    }
+
+    /// That user's documents.
+    pub(crate) fn documents(&self) -> Result<PathBuf> {
+        Ok(self.user()?.join("Documents"))
     }
 
     /// Starts its server to stay: otherwise it would be shut down, and started again, between any

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::exit::{Exit, UsageError};
 use super::{password, read_entry, say};
 use crate::client::connect::{Connected, Connector, Step, Wanted};
-use crate::client::{ConnectError, End, ShowError, show};
+use crate::client::{ConnectError, End, Redirections, ShowError, Viewing, show};
 use crate::config::ClientConfig;
 use crate::message::Explain;
 use crate::platform::{Allowed, bind_loopback};
@@ -36,13 +36,17 @@ const PROMPT_WAIT: Duration = Duration::from_millis(200);
 const AFTER: &str = "\
 Examples:
   tasuki-client connect quiet-maple-4071
-  tasuki-client connect quiet-maple-4071 -- /f /sound
+  tasuki-client connect quiet-maple-4071 --redirect sound,clipboard -- /f
   tasuki-client connect quiet-maple-4071 --no-launch
   pass office | tasuki-client connect quiet-maple-4071 --password-fd 0
 
 The first time, the entry file of your deployment is needed: beside this program, or with \
 --entry. It is remembered. The viewer is xfreerdp unless client.toml in the state directory says \
 otherwise; what stands after -- is passed on to it.
+
+With --redirect the office PC may use of this PC what is named, and nothing else; without it, what \
+the viewer's own settings say. Names are sound, microphone, camera, printers, drives and \
+clipboard, with commas between them, or none.
 
 With --no-launch the address to connect to is printed on standard output, and every program of \
 the same user can use it until the tunnel ends or Ctrl-C is pressed. It carries whatever the \
@@ -73,6 +77,9 @@ pub(super) struct Arguments {
     /// Start no viewer; print the address and wait
     #[arg(long)]
     no_launch: bool,
+    /// What of this PC the office PC may use: none, or names with commas between them
+    #[arg(long, value_name = "WHAT", conflicts_with = "no_launch")]
+    redirect: Option<Redirections>,
     /// Tell more, for those who look for a fault
     #[arg(long, short)]
     verbose: bool,
@@ -86,6 +93,7 @@ pub(super) fn run(state: Option<&Path>, arguments: Arguments) -> anyhow::Result<
     let dir = StateDir::open(state)?;
     let config = ClientConfig::load(&dir.path().join("client.toml"))?;
     let state = dir.client()?;
+    state.viewer_settings()?.put_back_leftovers();
     let entry = entry(&state, arguments.entry.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -110,7 +118,14 @@ async fn connect(
         user: Text::lossy(&arguments.user),
     };
     let tell = |step| tell(step, &arguments.id);
+    let viewing = Viewing {
+        config,
+        state: &state,
+        arguments: arguments.viewer_arguments.clone(),
+        redirections: arguments.redirect.clone(),
+    };
     let attempt = async {
+        let state = state.clone();
         let connector = Connector::new(dir, state, entry, config, wanted, &tell)?;
         connector.connect(async || password(arguments).await).await
     };
@@ -124,7 +139,7 @@ async fn connect(
         }
     };
     match outcome {
-        Ok(connected) => serve(connected, config, arguments).await,
+        Ok(connected) => serve(connected, viewing, arguments).await,
         Err(error) => Ok(explain(&error, arguments.verbose)),
     }
 }
@@ -142,7 +157,7 @@ async fn password(arguments: &Arguments) -> anyhow::Result<Zeroizing<String>> {
 /// Lends the tunnel to the viewer, or to whoever may use the printed address.
 async fn serve(
     connected: Connected,
-    config: &ClientConfig,
+    viewing: Viewing<'_>,
     arguments: &Arguments,
 ) -> anyhow::Result<Exit> {
     let Connected { tunnel, message } = connected;
@@ -155,9 +170,8 @@ async fn serve(
         return Ok(exit);
     }
     say::line(&"Connected. Starting the viewer ...");
-    let more = &arguments.viewer_arguments;
     let shown = tokio::select! {
-        shown = show::show(&tunnel, &arguments.id, config, more, say_why) => shown,
+        shown = show::show(&tunnel, &arguments.id, viewing, say_why) => shown,
         _ = ctrl_c() => {
             show::close(tunnel).await;
             return Ok(Exit::Done);

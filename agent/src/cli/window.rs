@@ -31,7 +31,9 @@ pub(super) fn run(state: Option<&Path>, Arguments {}: &Arguments) -> anyhow::Res
 
 fn prepare(state: Option<&Path>) -> Result<(StateDir, Vec<Visit>), StateError> {
     let dir = StateDir::open(state)?;
-    let visits = dir.client()?.history()?;
+    let client = dir.client()?;
+    client.viewer_settings()?.put_back_leftovers();
+    let visits = client.history()?;
     Ok((dir, visits))
 }
 

@@ -24,13 +24,21 @@ const STREAMS_WAIT: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, which mostly means that descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Lends `tunnel` to whoever `allowed` names until the tunnel ends. What the host says about
-/// single streams goes to `reasons`.
+/// What there is to tell while the door is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Somebody whom `allowed` names has connected.
+    Admitted,
+    /// What the host said about a single stream.
+    Reason(RefusalCode),
+}
+
+/// Lends `tunnel` to whoever `allowed` names until the tunnel ends.
 pub async fn serve(
     listener: &TcpListener,
     tunnel: &Tunnel,
     allowed: Allowed,
-    reasons: impl Fn(RefusalCode),
+    mut news: impl FnMut(News),
 ) -> Ended {
     let (checked, mut admitted) = mpsc::channel(KNOCKS_MAX);
     let (told, mut tell) = mpsc::channel(REASONS_MAX);
@@ -43,7 +51,7 @@ pub async fn serve(
                 // tunnel gone every stream ends by itself.
                 let _ = timeout(STREAMS_WAIT, async { while streams.join_next().await.is_some() {} }).await;
                 while let Ok(code) = tell.try_recv() {
-                    reasons(code);
+                    news(News::Reason(code));
                 }
                 return ended;
             }
@@ -54,14 +62,17 @@ pub async fn serve(
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(local) = admitted.recv() => match tunnel.open() {
-                Ok(stream) => {
-                    streams.spawn(carry(stream, local, told.clone()));
+            Some(local) = admitted.recv() => {
+                news(News::Admitted);
+                match tunnel.open() {
+                    Ok(stream) => {
+                        streams.spawn(carry(stream, local, told.clone()));
+                    }
+                    Err(StreamError::PathDied) => {}
+                    Err(error) => tracing::warn!(%error, "Local connection dropped"),
                 }
-                Err(StreamError::PathDied) => {}
-                Err(error) => tracing::warn!(%error, "Local connection dropped"),
-            },
-            Some(code) = tell.recv() => reasons(code),
+            }
+            Some(code) = tell.recv() => news(News::Reason(code)),
             Some(_) = streams.join_next() => {}
         }
     }

@@ -10,9 +10,11 @@ use protocol::refusal::RefusalCode;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::{LaunchError, Viewer, listener};
+use super::listener::{self, News};
+use super::{LaunchError, NotLent, Redirections, Viewer};
 use crate::config::ClientConfig;
-use crate::platform::{Allowed, bind_loopback};
+use crate::platform::{self, Allowed, bind_loopback};
+use crate::state::{ClientState, StateError};
 use crate::tunnel::{Ended, Tunnel};
 
 /// How long the last words to the office PC may take.
@@ -31,31 +33,71 @@ pub enum End {
 pub enum ShowError {
     #[error("cannot listen on loopback")]
     Listen(#[source] io::Error),
+    #[error("cannot change the viewer's settings")]
+    Settings(#[source] StateError),
+    #[error(transparent)]
+    NotLent(#[from] NotLent),
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error("cannot wait for the viewer")]
     Wait(#[source] io::Error),
 }
 
-/// Starts the viewer of `config`, with `more` arguments, and lends it the tunnel until one of
-/// them ends: the viewer's status, or how the tunnel ended. What the host says about single
-/// streams goes to `reasons`.
+/// The viewer, and what it is told.
+#[derive(Debug)]
+pub struct Viewing<'v> {
+    pub config: &'v ClientConfig,
+    pub state: &'v ClientState,
+    /// Beside those of `config`.
+    pub arguments: Vec<String>,
+    /// What it lends of this PC; `None` leaves that to the viewer's own settings.
+    pub redirections: Option<Redirections>,
+}
+
+/// Starts the viewer, and lends it the tunnel until one of them ends: the viewer's status, or
+/// how the tunnel ended. What the host says about single streams goes to `reasons`.
 pub async fn show(
     tunnel: &Tunnel,
     id: &ComputerId,
-    config: &ClientConfig,
-    more: &[String],
+    viewing: Viewing<'_>,
     reasons: impl Fn(RefusalCode),
 ) -> Result<Result<ExitStatus, End>, ShowError> {
+    let Viewing {
+        config,
+        state,
+        arguments: mut more,
+        redirections,
+    } = viewing;
     let listener = bind_loopback(id).await.map_err(ShowError::Listen)?;
     let address = listener.local_addr().map_err(ShowError::Listen)?;
     let (program, arguments) = (&config.viewer, &config.viewer_arguments);
-    let mut viewer = Viewer::start(program, arguments, address, more)?;
+    let settings = state.viewer_settings().map_err(ShowError::Settings)?;
+    let mut changed = None;
+    if let Some(redirections) = redirections {
+        match platform::viewer_settings(program).map_err(no_folder)? {
+            Some(file) => {
+                let change = settings.change(&file, &redirections.settings());
+                changed = Some(change.map_err(ShowError::Settings)?);
+            }
+            None => more.extend(redirections.arguments()?),
+        }
+    }
+    let mut viewer = Viewer::start(program, arguments, address, &more)?;
     let allowed = viewer.id().map_or(Allowed::SameUser, Allowed::ProcessTree);
+    // A viewer that connects has read its settings.
+    let admitted = || drop(changed.take());
     tokio::select! {
         status = viewer.ended() => status.map(Ok).map_err(ShowError::Wait),
-        end = lend(&listener, tunnel, allowed, reasons) => Ok(Err(end)),
+        end = serve(&listener, tunnel, allowed, reasons, admitted) => Ok(Err(end)),
     }
+}
+
+fn no_folder(source: io::Error) -> ShowError {
+    ShowError::Settings(StateError::Io {
+        action: "find",
+        path: "Default.rdp".into(),
+        source,
+    })
 }
 
 /// Lends the tunnel to whoever `allowed` names, until it ends.
@@ -65,14 +107,28 @@ pub async fn lend(
     allowed: Allowed,
     reasons: impl Fn(RefusalCode),
 ) -> End {
+    serve(listener, tunnel, allowed, reasons, || {}).await
+}
+
+/// The same; `admitted` hears of each connection.
+async fn serve(
+    listener: &TcpListener,
+    tunnel: &Tunnel,
+    allowed: Allowed,
+    reasons: impl Fn(RefusalCode),
+    mut admitted: impl FnMut(),
+) -> End {
     let refused = Cell::new(None);
-    let heard = |code: RefusalCode| {
-        reasons(code);
-        if matches!(
-            code,
-            RefusalCode::HostStopping | RefusalCode::TooManySessions
-        ) {
-            refused.set(Some(code));
+    let heard = |news| match news {
+        News::Admitted => admitted(),
+        News::Reason(code) => {
+            reasons(code);
+            if matches!(
+                code,
+                RefusalCode::HostStopping | RefusalCode::TooManySessions
+            ) {
+                refused.set(Some(code));
+            }
         }
     };
     let ended = listener::serve(listener, tunnel, allowed, heard).await;

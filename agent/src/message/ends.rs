@@ -3,7 +3,7 @@
 use protocol::refusal::{Refusal, RefusalCode};
 
 use super::{Explain, Explanation, Who, japanese};
-use crate::client::{ConnectError, End, LaunchError, ShowError};
+use crate::client::{ConnectError, End, LaunchError, NotLent, ShowError};
 use crate::host::LinkError;
 use crate::tunnel::TunnelError;
 
@@ -87,6 +87,12 @@ impl Explain for ShowError {
                 Who::ThisProgram,
                 format!("It cannot offer the desktop to a viewer on this PC: {source}."),
                 "Restart this PC and try again.",
+            ),
+            Self::Settings(error) => error.explain(),
+            Self::NotLent(NotLent(what)) => Explanation::new(
+                Who::ThisProgram,
+                format!("The program that shows desktops cannot lend the {what} to the office PC."),
+                "Leave it out, or name another viewer in client.toml.",
             ),
             Self::Launch(error) => Explanation::new(
                 Who::ThisProgram,

@@ -17,6 +17,8 @@
 //! - `service_log()`: where a service's warnings go; `is_guarded()`: a host that runs as a
 //!   service keeps this user from running another one.
 //! - `desktop_port()`: where this PC's desktop service listens.
+//! - `viewer_settings(program)`: the file that a viewer takes its settings from, unless it is
+//!   told by arguments.
 //! - `time_zone(at)`: what the clock on the wall goes by, at a time.
 //! - `VIEWER` and `STATE_HELP`: words.
 //!
@@ -40,6 +42,7 @@ pub(crate) use imp::{
     ControlListener, STATE_HELP, VIEWER, asked_to_stop, desktop_port, host_name, is_guarded,
     make_private_folder, open_descriptor, open_private, open_public, protect, reach_control,
     service_log, state_root, survive_ctrl_c, sync_folder, system_root, time_zone, tune, unprotect,
+    viewer_settings,
 };
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::folder::{Access, Folder};
-use super::{StateError, entry};
+use super::{StateError, ViewerSettings, entry};
 use crate::outer::Boards;
 
 /// Pins matter: a damaged file is an error.
@@ -69,6 +69,11 @@ impl ClientState {
             }
             (adopted, _) => adopted.map(Some),
         }
+    }
+
+    /// Settings of the viewer that hold for one connection, DIR/client/viewer.
+    pub fn viewer_settings(&self) -> Result<ViewerSettings, StateError> {
+        Folder::open(self.folder.path_of("viewer")).map(ViewerSettings::new)
     }
 
     /// The board list, from the cache if there is a good one.

@@ -98,23 +98,28 @@ impl Folder {
 
     /// Waits for the right to change files.
     pub(super) fn writer(&self) -> Result<Writer<'_>, StateError> {
+        for _ in 0..LOCK_TRIES {
+            if let Some(writer) = self.writer_now()? {
+                return Ok(writer);
+            }
+            thread::sleep(LOCK_PAUSE);
+        }
+        let path = self.path_of(LOCK);
+        Err(StateError::InUse { path })
+    }
+
+    /// The right to change files, unless somebody else has it.
+    pub(super) fn writer_now(&self) -> Result<Option<Writer<'_>>, StateError> {
         let path = self.path_of(LOCK);
         let lock = platform::open_private(&path).map_err(failed("open", &path))?;
-        for _ in 0..LOCK_TRIES {
-            match lock.try_lock() {
-                Ok(()) => {
-                    return Ok(Writer {
-                        folder: self,
-                        _lock: lock,
-                    });
-                }
-                Err(std::fs::TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-                Err(std::fs::TryLockError::Error(error)) => {
-                    return Err(failed("lock", &path)(error));
-                }
-            }
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Writer {
+                folder: self,
+                _lock: lock,
+            })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
         }
-        Err(StateError::InUse { path })
     }
 
     /// Replaces a file that only the owner may read.
@@ -130,7 +135,11 @@ impl Folder {
     }
 }
 
-impl Writer<'_> {
+impl<'f> Writer<'f> {
+    pub(super) fn folder(&self) -> &'f Folder {
+        self.folder
+    }
+
     /// Replaces a file. When this returns, the new one is on the disk.
     pub(super) fn write(&self, name: &str, bytes: &[u8], access: Access) -> Result<(), StateError> {
         let path = self.folder.path_of(name);

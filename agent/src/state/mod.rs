@@ -11,7 +11,9 @@ mod entry;
 pub(crate) mod folder;
 mod host;
 mod identity;
+mod rdp_file;
 mod sealed;
+mod viewer;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,9 @@ use folder::Folder;
 pub use host::{HostState, RunLock, TagKeys};
 pub use identity::Identity;
 use protocol::file::reader::Problems;
+
+pub(crate) use rdp_file::Setting;
+pub use viewer::{Changed, ViewerSettings};
 
 use crate::platform;
 

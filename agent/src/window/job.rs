@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use super::choices::Choices;
 use super::form::Event;
 use crate::client::connect::{Connected, Connector, Wanted};
-use crate::client::{ConnectError, End, ShowError, show};
+use crate::client::{ConnectError, End, ShowError, Viewing, show};
 use crate::config::{ClientConfig, ConfigError};
 use crate::message::{Explain, Explanation, Language};
-use crate::state::{StateDir, StateError};
+use crate::state::{ClientState, StateDir, StateError};
 
 /// What a person has asked for.
 #[derive(Debug)]
@@ -83,10 +83,19 @@ impl Job {
             Ok(config) => config,
             Err(error) => return Outcome::Failed(error.into()),
         };
+        let state = match dir.client() {
+            Ok(state) => state,
+            Err(error) => return Outcome::Failed(error.into()),
+        };
         let id = order.wanted.computer_id.clone();
-        let more = order.choices.arguments();
+        let viewing = Viewing {
+            config: &config,
+            state: &state,
+            arguments: order.choices.arguments(),
+            redirections: Some(order.choices.redirections()),
+        };
         let connected = tokio::select! {
-            connected = connect(&dir, &config, order, tell) => connected,
+            connected = connect(&dir, &state, &config, order, tell) => connected,
             _ = &mut stop => return Outcome::Stopped,
         };
         let Connected { tunnel, message } = match connected {
@@ -100,7 +109,7 @@ impl Job {
             tell(Event::Said(explanation));
         };
         let shown = tokio::select! {
-            shown = show::show(&tunnel, &id, &config, &more, said) => Some(shown),
+            shown = show::show(&tunnel, &id, viewing, said) => Some(shown),
             _ = &mut stop => None,
         };
         show::close(tunnel).await;
@@ -116,16 +125,16 @@ impl Job {
 /// `None`: there is no entry file.
 async fn connect(
     dir: &StateDir,
+    state: &ClientState,
     config: &ClientConfig,
     order: Order,
     tell: &dyn Fn(Event),
 ) -> Result<Option<Connected>, Failure> {
-    let state = dir.client()?;
     let Some(entry) = state.newest_entry()? else {
         return Ok(None);
     };
     let step = |step| tell(Event::Step(step));
-    let connector = Connector::new(dir, state, &entry, config, order.wanted, &step)?;
+    let connector = Connector::new(dir, state.clone(), &entry, config, order.wanted, &step)?;
     let connected = connector.connect(async || Ok(order.password)).await?;
     Ok(Some(connected))
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::choices::Choice;
+use crate::client::Redirection;
 use crate::client::connect::Step;
 use crate::message::Language;
 
@@ -51,6 +52,12 @@ impl Words {
         let (english, japanese) = match choice {
             Choice::FullScreen => ("&Full screen", "全画面表示(&F)"),
             Choice::AllDisplays => ("&All displays", "すべてのディスプレイ(&A)"),
+            Choice::Redirect(Redirection::Sound) => ("&Sound", "音声を聞く(&S)"),
+            Choice::Redirect(Redirection::Microphone) => ("&Microphone", "マイク(&M)"),
+            Choice::Redirect(Redirection::Camera) => ("Cam&era", "カメラ(&E)"),
+            Choice::Redirect(Redirection::Printers) => ("P&rinters", "プリンター(&R)"),
+            Choice::Redirect(Redirection::Drives) => ("Dri&ves", "ドライブ(&V)"),
+            Choice::Redirect(Redirection::Clipboard) => ("Clip&board", "クリップボード(&B)"),
         };
         match self.language {
             Language::English => english,
@@ -186,6 +193,7 @@ mod tests {
             for text in fixed.into_iter().chain(choices) {
                 let (_, behind) = text.split_once('&').expect("has a letter");
                 let letter = behind.chars().next().expect("a letter follows");
+                let letter = letter.to_ascii_uppercase();
                 assert!(letter.is_ascii_uppercase(), "{text}");
                 assert!(letters.insert(letter), "{text}: {letter} is used twice");
             }

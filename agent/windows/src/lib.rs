@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod dialog;
 pub mod event_log;
 pub mod file;
+pub mod folder;
 mod handle;
 pub mod input;
 pub mod locale;

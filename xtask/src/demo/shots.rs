@@ -55,7 +55,7 @@ const STAND_IN: &str = "Noto Sans CJK JP";
 const REPLACEMENTS: &str = r"HKCU\Software\Wine\Fonts\Replacements";
 
 /// The side of the screen that Wine gets, in pixels.
-const SIDE: usize = 540;
+const SIDE: usize = 620;
 /// Of pictures beside each other on the sheet.
 const COLUMNS: usize = 4;
 /// A blinking cursor changes fewer pixels than this, any text more.
@@ -166,7 +166,7 @@ fn shoot(
     album.add(stage, studio, "wrong-password", wrong, slow)?;
     album.add(stage, studio, "no-viewer", right.clone(), slow)?;
     studio.bring_viewer(stage)?;
-    let chosen = ["key alt+f", "key alt+p"].map(str::to_owned);
+    let chosen = ["key alt+f", "key alt+v", "key alt+p"].map(str::to_owned);
     // The ID is there from the last success, and the password has the keyboard.
     let again = [password.clone(), "key Return".to_owned()];
     let keys = [&again[..1], &chosen[..], &again[1..]].concat();

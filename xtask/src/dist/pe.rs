@@ -7,11 +7,12 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
 /// Libraries that every Windows 10 has, in all its editions. One that is missing keeps a program
 /// from starting, without a word; any other has to be loaded by name, when it is needed.
-const IMPORTS: [&str; 19] = [
+const IMPORTS: [&str; 20] = [
     "advapi32.dll",
     "api-ms-win-core-synch-l1-2-0.dll",
     "bcrypt.dll",
     "bcryptprimitives.dll",
+    "combase.dll",
     "comctl32.dll",
     "crypt32.dll",
     "dnsapi.dll",

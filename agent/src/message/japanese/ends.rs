@@ -3,7 +3,7 @@
 use protocol::refusal::{Refusal, RefusalCode};
 
 use super::{Explanation, Who, explanation};
-use crate::client::{ConnectError, End, LaunchError, ShowError};
+use crate::client::{ConnectError, End, LaunchError, NotLent, Redirection, ShowError};
 use crate::host::LinkError;
 use crate::tunnel::TunnelError;
 
@@ -74,6 +74,14 @@ pub(in crate::message) fn show(error: &ShowError) -> Explanation {
             format!("このPCの中でデスクトップを受け渡せません（{source}）。"),
             "PCを再起動して、もう一度試してください。",
         ),
+        ShowError::Settings(error) => return super::state(error),
+        ShowError::NotLent(NotLent(what)) => (
+            format!(
+                "表示プログラムは、このPCの{}を職場のPCに使わせることができません。",
+                device(*what)
+            ),
+            "その項目を外すか、client.toml で別の表示プログラムを指定してください。",
+        ),
         ShowError::Launch(LaunchError::NotInstalled(program)) => (
             format!("デスクトップを表示するプログラム {program} がありません。"),
             "プログラムをインストールするか、client.toml で別のものを指定してください。",
@@ -88,6 +96,17 @@ pub(in crate::message) fn show(error: &ShowError) -> Explanation {
         ),
     };
     explanation(Who::ThisProgram, why, what_to_do)
+}
+
+fn device(redirection: Redirection) -> &'static str {
+    match redirection {
+        Redirection::Sound => "音声",
+        Redirection::Microphone => "マイク",
+        Redirection::Camera => "カメラ",
+        Redirection::Printers => "プリンター",
+        Redirection::Drives => "ドライブ",
+        Redirection::Clipboard => "クリップボード",
+    }
 }
 
 pub(in crate::message) fn end(end: &End) -> Explanation {

@@ -113,6 +113,12 @@ pub(crate) fn time_zone(_at: Timestamp) -> TimeZone {
     TimeZone::system()
 }
 
+/// The file that a viewer takes its settings from. FreeRDP is told by arguments.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+pub(crate) fn viewer_settings(_program: &str) -> io::Result<Option<PathBuf>> {
+    Ok(None)
+}
+
 /// Whether a host that runs as a service keeps this user from running another one. Here it
 /// does not: who may run what is for the administrator to say.
 pub(crate) fn is_guarded() -> bool {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use access::{make_private_folder, open_private, open_public};
-use agent_windows::{clock, process, secret};
+use agent_windows::{clock, folder, process, secret};
 pub(crate) use control::{ControlListener, reach_control};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
@@ -123,6 +123,16 @@ pub(crate) fn time_zone(at: Timestamp) -> TimeZone {
     let ahead = clock::ahead_of_utc(at.as_second()).ok();
     let offset = ahead.and_then(|seconds| Offset::from_seconds(seconds).ok());
     offset.map_or(TimeZone::UTC, TimeZone::fixed)
+}
+
+/// The file that a viewer takes its settings from: `mstsc /v:` has no other way to hear of
+/// redirections. Other viewers are told by arguments.
+pub(crate) fn viewer_settings(program: &str) -> io::Result<Option<PathBuf>> {
+    let name = Path::new(program).file_stem();
+    if !name.is_some_and(|name| name.eq_ignore_ascii_case(VIEWER)) {
+        return Ok(None);
+    }
+    Ok(Some(folder::documents()?.join("Default.rdp")))
 }
 
 /// Whether a host that runs as a service keeps this user from running another one: its

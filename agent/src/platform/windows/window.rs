@@ -106,7 +106,8 @@ const LINE_HEIGHT: i16 = 14;
 const ROW: i16 = 19;
 const BOX_ROW: i16 = 14;
 const GROUP: i16 = MARGIN + 3 * ROW;
-const STATUS_TOP: i16 = GROUP + 33;
+const GROUP_HEIGHT: i16 = 70;
+const STATUS_TOP: i16 = GROUP + GROUP_HEIGHT + 5;
 const NOTICE_TOP: i16 = STATUS_TOP + 13;
 const NOTICE_HEIGHT: i16 = 76;
 const BUTTONS: i16 = NOTICE_TOP + NOTICE_HEIGHT + MARGIN;
@@ -150,7 +151,7 @@ fn controls(words: &Words) -> Vec<Control<'_>> {
         NOBODY,
         Kind::Group,
         words.desktop,
-        [MARGIN, GROUP, inner, 28],
+        [MARGIN, GROUP, inner, GROUP_HEIGHT],
     );
     let half = (inner - 16) / 2;
     for (id, choice) in (CHOICES..).zip(Choice::ALL) {
@@ -199,6 +200,9 @@ impl Desk {
     fn open(&mut self, window: &Window, history: &[String]) {
         for id in history {
             window.offer(COMPUTER_ID, id);
+        }
+        for (id, choice) in (CHOICES..).zip(Choice::ALL) {
+            window.check(id, choice.is_usual());
         }
         if let Some(newest) = history.first() {
             window.set_text(COMPUTER_ID, newest);
