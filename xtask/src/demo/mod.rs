@@ -364,7 +364,7 @@ fn serve(
     steps.quiet("installer", "all that it does, and nothing left", || {
         windows.try_installer(stage, deployment, &before)
     })?;
-    steps.quiet("host", "a service, linked to the relay", || {
+    steps.quiet("host", "a service through its life, then linked", || {
         deployment.start_service(stage, windows, &before)
     })?;
     Ok(before)

@@ -3,9 +3,10 @@
 //!
 //! The service leads to the port that the registry names, and leaves the registry as it was.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(super) use self::setup::{Installers, NEXT};
 use super::deployment::{COMMAND_LIMIT, Deployment, HOME_PC, READY_LIMIT, viewer_arguments};
 use super::desktop::Screen;
 use super::stage::Stage;
-use crate::exec::Call;
+use crate::exec::{Call, Finished};
 use crate::wine::Wine;
 
 const TERMINAL_SERVER: &str = r"HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server";
@@ -29,6 +30,14 @@ pub(super) const HELLO: [u8; 19] = [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 
 /// What the client says when it drops a stranger.
 const DROPPED: &str = "Another program knocked at the viewer's door; dropped";
 const DROP_LIMIT: Duration = Duration::from_secs(20);
+
+/// What the client is told to lend of the home PC, and nothing else.
+const LENT: &str = "sound,drives";
+/// Settings of `mstsc` before that, and what has to stand there until the viewer has connected.
+const SETTINGS: &str = "session bpp:i:32\r\naudiomode:i:2\r\nredirectclipboard:i:1\r\n";
+const SETTINGS_MEANWHILE: &str = "session bpp:i:32\r\naudiomode:i:0\r\nredirectclipboard:i:0\r\n\
+    audiocapturemode:i:0\r\ncamerastoredirect:s:\r\nredirectprinters:i:0\r\n\
+    drivestoredirect:s:*\r\n";
 
 /// What Windows keeps for itself: a count of the services that were started, what to delete at the
 /// next start (an uninstaller's copy of itself), and the screen, which Wine describes once somebody
@@ -92,6 +101,20 @@ impl Windows<'_> {
         before.is_like(&self.registry(stage)?, "an installation that was refused")
     }
 
+    /// A program that every user may change does not become a service.
+    fn refuse_open(&self, stage: &Stage<'_>) -> Result<()> {
+        let folder = stage.path("open-to-all");
+        fs::create_dir(&folder)?;
+        let program = folder.join("tasuki-host.exe");
+        fs::copy(self.folder.join("tasuki-host.exe"), &program)?;
+        fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+        let call = self.call(stage, &program).args(["service", "install"]);
+        is_refused(
+            &call.finish(COMMAND_LIMIT)?,
+            "every user of this PC may change",
+        )
+    }
+
     /// Installs the host as a service, which starts it.
     fn install(&self, stage: &Stage<'_>, before: &Registry) -> Result<()> {
         let said = self.service(stage, "install")?;
@@ -100,6 +123,44 @@ impl Windows<'_> {
         // Without this the comparison afterwards would prove nothing.
         ensure!(self.registry(stage)? != *before, "nothing was installed");
         Ok(())
+    }
+
+    /// Each way in which a service ends and begins; it has to be linked again after each.
+    fn live(&self, stage: &mut Stage<'_>) -> Result<()> {
+        let linked = |stage: &mut Stage<'_>| {
+            self.is(stage, "running")?;
+            Deployment::wait_for_link(stage, |stage| self.host(stage))
+        };
+        self.service(stage, "stop")?;
+        self.is(stage, "stopped")?;
+        self.service(stage, "stop")
+            .context("a service that has stopped may be stopped")?;
+        self.service(stage, "start")?;
+        linked(stage)?;
+        self.service(stage, "start")
+            .context("a service that runs may be started")?;
+        let said = self.service(stage, "install")?;
+        ensure!(said.contains("is up to date"), "install says: {said}");
+        linked(stage)?;
+
+        // What is left of a killed host, lock and pipe, must not be in the way of the next one.
+        // Wine 8 neither starts it again nor notices that it has gone.
+        self.call(stage, Path::new("taskkill"))
+            .args(["/f", "/im", "tasuki-host.exe"])
+            .output(COMMAND_LIMIT)?;
+        let status = self.host(stage).arg("status").finish(COMMAND_LIMIT)?;
+        ensure!(!status.status.success(), "killed, and still there");
+        self.service(stage, "start")?;
+        linked(stage)?;
+
+        self.service(stage, "stop")?;
+        let settings = self.state().join("host.toml");
+        fs::write(&settings, "no_such_setting = 1\n")?;
+        self.refused(stage, "start", "ended as soon as it was started")?;
+        self.is(stage, "stopped")?;
+        fs::remove_file(&settings)?;
+        self.service(stage, "start")?;
+        linked(stage)
     }
 
     fn is(&self, stage: &Stage<'_>, wanted: &str) -> Result<()> {
@@ -117,13 +178,7 @@ impl Windows<'_> {
     /// A command that has to fail, and to say why.
     fn refused(&self, stage: &Stage<'_>, command: &str, why: &str) -> Result<()> {
         let call = self.host(stage).args(["service", command]);
-        let finished = call.finish(COMMAND_LIMIT)?;
-        ensure!(
-            !finished.status.success() && finished.stderr.contains(why),
-            "service {command} was not refused because of '{why}': {}",
-            finished.stderr
-        );
-        Ok(())
+        is_refused(&call.finish(COMMAND_LIMIT)?, why)
     }
 
     /// Takes the service away, and makes sure that nothing is left of it.
@@ -198,6 +253,16 @@ impl Windows<'_> {
     }
 }
 
+/// Fails unless a command has failed, and has said why.
+fn is_refused(finished: &Finished, why: &str) -> Result<()> {
+    ensure!(
+        !finished.status.success() && finished.stderr.contains(why),
+        "it was not refused because of '{why}': {}",
+        finished.stderr
+    );
+    Ok(())
+}
+
 /// The address that a passage leads to, once it listens; `name` is whose log tells.
 fn wait_for_passage(stage: &mut Stage<'_>, name: &str) -> Result<String> {
     let log = stage.path(&format!("{name}.log"));
@@ -247,12 +312,15 @@ impl Deployment<'_> {
         windows.refuse_unprepared(stage, before)?;
         let entry_file = self.programs.path(&self.entry_file);
         self.introduce_host(entry_file, || windows.host(stage))?;
+        windows.refuse_open(stage)?;
         windows.install(stage, before)?;
-        Self::wait_for_link(stage, |stage| windows.host(stage))
+        Self::wait_for_link(stage, |stage| windows.host(stage))?;
+        windows.live(stage)
     }
 
     /// Starts the client, which starts a Windows program that lets FreeRDP through: only what
-    /// the client has started may use its address.
+    /// the client has started may use its address. The program has the name of Windows' own
+    /// viewer, whose settings hold until it has connected.
     pub(super) fn start_windows_client(
         &self,
         stage: &mut Stage<'_>,
@@ -260,22 +328,32 @@ impl Deployment<'_> {
         windows: &Windows<'_>,
     ) -> Result<()> {
         let door = format!("127.0.0.1:{}", stage.free_port()?);
-        let passage = Wine::path(&windows.folder.join("passage.exe"));
+        let viewer = stage.path("mstsc.exe");
+        fs::copy(windows.folder.join("passage.exe"), &viewer)?;
+        let rdp = windows.home.documents()?.join("Default.rdp");
+        fs::write(&rdp, SETTINGS)?;
         let mut settings = toml::Table::new();
-        settings.insert("viewer".to_owned(), passage.into());
+        settings.insert("viewer".to_owned(), Wine::path(&viewer).into());
         settings.insert("viewer_arguments".to_owned(), vec![door.clone()].into());
         fs::create_dir(stage.path(HOME_PC))?;
         let file = stage.path(HOME_PC).join("client.toml");
         fs::write(file, settings.to_string())?;
-        let client = self.client(stage);
+        let client = self.client(stage).args(["--redirect", LENT]);
         stage.start("tasuki-client", client)?;
         let target = wait_for_passage(stage, "tasuki-client")?;
         windows.keep_strangers_out(stage, &target)?;
+        let said = fs::read_to_string(&rdp)?;
+        ensure!(said == SETTINGS_MEANWHILE, "the viewer's settings: {said}");
         let viewer = stage
             .call("xfreerdp")
             .env("DISPLAY", &screen.display)
             .args(viewer_arguments())
             .arg(format!("/v:{door}"));
-        stage.start("xfreerdp", viewer)
+        stage.start("xfreerdp", viewer)?;
+        stage.wait_for("the viewer's settings as before", READY_LIMIT, |_| {
+            Ok((fs::read_to_string(&rdp)? == SETTINGS).then_some(()))
+        })?;
+        fs::remove_file(&rdp)?;
+        Ok(())
     }
 }
