@@ -21,9 +21,8 @@ use crate::exec::Shell;
 use crate::wine::{self, Wine};
 use crate::{cache, report};
 
-/// The most that a program may have, in bytes: a little more than the host has today, so that
-/// growth is noticed. 4,000,000 is the goal, which neither program for Windows has reached.
-const SIZE_MAX: u64 = 5_000_000;
+/// The most that a program may have, in bytes.
+const SIZE_MAX: u64 = 4_000_000;
 
 /// The same for the program that shares a desktop; 15,000,000 is the goal.
 const DESKTOP_SIZE_MAX: u64 = 9_000_000;
