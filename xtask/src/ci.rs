@@ -376,6 +376,7 @@ fn demo(tree: &Tree<'_>) -> Result<()> {
 
 /// The agents for Windows: built, checked, and seen at work under Wine.
 fn windows(tree: &Tree<'_>) -> Result<()> {
+    dist::lint(tree.shell, tree.root, tree.consent)?;
     dist::test_seam(tree.shell, tree.root, tree.consent)?;
     demo::check(tree.shell, tree.root, true)
 }

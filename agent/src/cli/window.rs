@@ -19,10 +19,9 @@ const CLIENT: &str = "tasuki-client.exe";
 pub(super) struct Arguments {}
 
 pub(super) fn run(state: Option<&Path>, Arguments {}: &Arguments) -> anyhow::Result<Exit> {
-    let shown = prepare(state).map_err(|error| {
+    let shown = prepare(state).inspect_err(|error| {
         // Whoever has started it by a click sees no terminal.
         window::tell(&format!("{:#}", error.explain_in(window::words().language)));
-        error
     });
     let (dir, visits) = shown?;
     window::show(dir, visits).context("cannot show the window")?;

@@ -15,6 +15,8 @@ use crate::exec::{Call, Shell};
 const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 const CARGO: &str = "/usr/bin/cargo";
+/// Cargo would take rustup's.
+const CLIPPY: &str = "/usr/bin/cargo-clippy";
 /// Cargo would otherwise take rustup's, which has another library.
 const RUSTC: &str = "/usr/bin/rustc";
 
@@ -49,6 +51,14 @@ pub(super) fn passage(shell: &Shell, root: &Path, cache: &Path) -> Result<PathBu
     Ok(folder(System::Windows, cache).join("examples/passage.exe"))
 }
 
+/// Lints what only Windows compiles.
+pub(super) fn lint(shell: &Shell, root: &Path, cache: &Path) -> Result<()> {
+    cargo(shell, root, System::Windows, "clippy", cache)?
+        .args(["--package", "agent", "--package", "agent-windows"])
+        .args(["--features", "agent/window", "--", "--deny", "warnings"])
+        .run(LIMIT)
+}
+
 /// Builds the tests of `agent-windows`, and returns the programs.
 pub(super) fn seam_tests(shell: &Shell, root: &Path, cache: &Path) -> Result<Vec<PathBuf>> {
     let messages = cargo(shell, root, System::Windows, "test", cache)?
@@ -72,8 +82,10 @@ fn cargo<'a>(
     cache: &Path,
 ) -> Result<Call<'a>> {
     let triple = system.triple();
+    let program = if command == "clippy" { CLIPPY } else { CARGO };
     let call = shell
-        .call(CARGO)
+        .call(program)
+        .env("CARGO", CARGO)
         .args([command, "--profile", "dist", "--locked", "--quiet"])
         .args(["--target", triple])
         .env("RUSTC", RUSTC)

@@ -119,6 +119,11 @@ const WINDOWS_PACKAGES: [Package; 3] = [
     },
 ];
 
+const LINTER: Package = Package {
+    name: "rust-web-clippy",
+    purpose: "lints what only Windows compiles",
+};
+
 const ARM_PACKAGES: [Package; 2] = [
     Package {
         name: "gcc-aarch64-linux-gnu",
@@ -212,6 +217,13 @@ fn take(from: &Path, to: &Path, check: impl FnOnce(&[u8]) -> Result<()>) -> Resu
     check(&bytes).with_context(|| format!("{name} must not be released"))?;
     report::say(&format!("  {name:<24} {:>9} bytes", bytes.len()));
     fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// Lints the agents as Windows compiles them.
+pub(crate) fn lint(shell: &Shell, root: &Path, consent: Consent) -> Result<()> {
+    provide(shell, &[System::Windows], consent)?;
+    debian::provide(shell, &[LINTER], consent)?;
+    compile::lint(shell, root, &cache::folder("agents")?)
 }
 
 /// Runs the tests of what has no safe call in Windows, under Wine.

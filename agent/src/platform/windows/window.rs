@@ -91,9 +91,12 @@ pub(crate) fn show(dir: StateDir, visits: Vec<Visit>) -> io::Result<()> {
         size: [WIDTH, BUTTONS + BUTTON_HEIGHT + MARGIN],
         controls: &controls,
     };
-    dialog.show(&mut |window, event| match event {
-        dialog::Event::Opened => desk.open(window, &history),
-        event => desk.deal_with(window, event),
+    dialog.show(&mut |window, event| {
+        if event == dialog::Event::Opened {
+            desk.open(window, &history);
+        } else {
+            desk.deal_with(window, event);
+        }
     })?;
     desk.close();
     Ok(())

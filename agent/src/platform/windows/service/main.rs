@@ -68,13 +68,13 @@ fn service_main(_arguments: Vec<OsString>) {
     let work = WORK.lock().ok().and_then(|mut place| place.take());
     let asked = Arc::new(Notify::new());
     let asker = Arc::clone(&asked);
-    let handler = move |control| match control {
-        ServiceControl::Stop | ServiceControl::Shutdown => {
+    let handler = move |control| {
+        if matches!(control, ServiceControl::Stop | ServiceControl::Shutdown) {
             asker.notify_one();
-            ServiceControlHandlerResult::NoError
+        } else if !matches!(control, ServiceControl::Interrogate) {
+            return ServiceControlHandlerResult::NotImplemented;
         }
-        ServiceControl::Interrogate => ServiceControlHandlerResult::NoError,
-        _ => ServiceControlHandlerResult::NotImplemented,
+        ServiceControlHandlerResult::NoError
     };
     // Without a handler there is nobody to tell that it failed.
     let Ok(windows) = service_control_handler::register(NAME, handler) else {
@@ -86,9 +86,10 @@ fn service_main(_arguments: Vec<OsString>) {
 }
 
 fn tell(windows: ServiceStatusHandle, state: ServiceState, exit: u32) {
-    let accepted = match state {
-        ServiceState::Running => ServiceControlAccept::STOP | ServiceControlAccept::SHUTDOWN,
-        _ => ServiceControlAccept::empty(),
+    let accepted = if state == ServiceState::Running {
+        ServiceControlAccept::STOP | ServiceControlAccept::SHUTDOWN
+    } else {
+        ServiceControlAccept::empty()
     };
     let status = ServiceStatus {
         service_type: ServiceType::OWN_PROCESS,

@@ -203,10 +203,12 @@ pub(crate) fn stop() -> Result<(), ServiceError> {
 fn wait(service: &Service, wanted: ServiceState) -> Result<(), ServiceError> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        match current(service)? {
-            state if state == wanted => return Ok(()),
-            ServiceState::Stopped => return Err(ServiceError::Ended),
-            _ => {}
+        let state = current(service)?;
+        if state == wanted {
+            return Ok(());
+        }
+        if state == ServiceState::Stopped {
+            return Err(ServiceError::Ended);
         }
         // Windows has events for this, which take a callback; nobody waits here for long.
         thread::sleep(PAUSE);

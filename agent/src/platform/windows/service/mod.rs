@@ -55,9 +55,10 @@ impl ServiceError {
     /// What Windows said, with what was asked of it.
     fn windows(what: &'static str) -> impl FnOnce(windows_service::Error) -> Self {
         move |error| {
-            let source = match error {
-                windows_service::Error::Winapi(source) => source,
-                error => std::io::Error::other(error),
+            let source = if let windows_service::Error::Winapi(source) = error {
+                source
+            } else {
+                std::io::Error::other(error)
             };
             Self::Windows { what, source }
         }

@@ -58,7 +58,7 @@ pub(super) fn put_back() -> Result<(), ServiceError> {
 
 /// Windows takes a value that is not there for a yes.
 fn is_denied(server: &Key) -> bool {
-    server.get_u32(DENY).map_or(true, |value| value != 0)
+    !server.get_u32(DENY).is_ok_and(|value| value == 0)
 }
 
 fn is_home() -> bool {
