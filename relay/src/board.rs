@@ -14,7 +14,7 @@ use crate::admin::status::{
     Bytes, Certificate, Hosts, Legs, Phase, Process, Sandbox, Sessions, Status,
 };
 use crate::config::Config;
-use crate::control::Control;
+use crate::control::{Control, Shortage};
 use crate::data::{DataPlane, EndReason};
 use crate::registrar::Registrar;
 use crate::reload::Reading;
@@ -90,7 +90,8 @@ impl Board {
             refused: counters.refused().map(count).collect(),
             handshakes_failed: counters.handshakes_failed().map(count).collect(),
             certificate: self.certificate(SystemTime::now()),
-            warnings: self.warnings(),
+            // What is said elsewhere in this status, and no later reading of it.
+            warnings: self.warnings_at(control.shortage),
             registrar,
             process: self.process(),
             sandbox: self.sandbox.clone(),
@@ -139,6 +140,10 @@ impl Board {
 
     /// What needs somebody's attention, and what to do about it.
     pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings_at(self.control.counters().shortage())
+    }
+
+    fn warnings_at(&self, shortage: Option<Shortage>) -> Vec<String> {
         let mut warnings = Vec::new();
         warnings.extend(self.config().identity.warning(SystemTime::now()));
         warnings.extend(self.registrar.trouble().map(|trouble| {
@@ -147,7 +152,6 @@ impl Board {
         if !self.sandbox.enabled {
             warnings.push("the sandbox is off: take sandbox = false out of relay.toml".to_owned());
         }
-        let shortage = self.control.counters().shortage();
         warnings.extend(shortage.map(|shortage| shortage.text().to_owned()));
         warnings.extend(self.data.stuck().iter().map(|worker| {
             format!(
