@@ -265,6 +265,7 @@ mod tests {
             let round = round::run(&scenario, subject, &placement, &stop).unwrap();
 
             assert!(round.messages > 50, "{name}: {}", round.messages);
+            assert!(round.begun > 0, "{name}: sessions follow each other");
             if *peer != Peer::Sozu {
                 assert_eq!(round.faults.total(), 0, "{name}: {:?}", round.faults);
                 assert!(round.ends.half_closed > 0, "{name}: {:?}", round.ends);
