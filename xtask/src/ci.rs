@@ -220,7 +220,9 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
 }
 
 fn packages(tree: &Tree<'_>) -> Result<()> {
-    let needed: Vec<Package> = demo::PACKAGES.into_iter().chain(TEST_PACKAGES).collect();
+    let needed = demo::PACKAGES.into_iter().chain(TEST_PACKAGES);
+    // xtask's own tests sign a program.
+    let needed: Vec<Package> = needed.chain(dist::sign::TEST_PACKAGES).collect();
     debian::provide(tree.shell, &needed, tree.consent)
 }
 

@@ -1,5 +1,6 @@
 ; The installer for Windows: files, and commands of tasuki-host, which has all the logic.
 ; makensis is told VERSION, PROGRAMS (the folder of the executables) and OUT by `cargo xtask dist`.
+; With SIGN, a program that signs the file which it is told, installer and uninstaller are signed.
 ;
 ; Silent: tasuki-setup.exe /S [/MODE=client|host|both] [/ENTRY=FILE] [/ID=NAME] [/D=FOLDER, last]
 ;         uninstall.exe /S
@@ -21,6 +22,11 @@ BrandingText " "
 !include MUI2.nsh
 !include FileFunc.nsh
 !include LogicLib.nsh
+
+!ifdef SIGN
+    !finalize '"${SIGN}" "%1"' = 0
+    !uninstfinalize '"${SIGN}" "%1"' = 0
+!endif
 
 !define MUI_ABORTWARNING
 !insertmacro MUI_PAGE_WELCOME

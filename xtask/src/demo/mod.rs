@@ -418,7 +418,8 @@ fn build(shell: &Shell, root: &Path, board: bool) -> Result<PathBuf> {
 fn windows<'a>(shell: &'a Shell, root: &Path, options: &Options) -> Result<Windows<'a>> {
     debian::provide(shell, &wine::PACKAGES, Consent::new(options.yes))?;
     let folder = dist::windows(shell, root, Consent::new(options.yes))?;
-    let installer = |version| dist::package::installer(shell, root, &folder, version, &folder);
+    let installer =
+        |version| dist::package::installer(shell, root, &folder, version, None, &folder);
     Ok(Windows {
         installers: Installers {
             this: installer(dist::package::VERSION)?,

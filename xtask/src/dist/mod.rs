@@ -8,6 +8,7 @@ mod compile;
 mod elf;
 pub(crate) mod package;
 mod pe;
+pub(crate) mod sign;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::debian::{self, Consent, Package};
 use crate::exec::Shell;
 use crate::wine::{self, Wine};
 use crate::{cache, report};
+use sign::Signer;
 
 /// The most that a program may have, in bytes.
 const SIZE_MAX: u64 = 4_000_000;
@@ -37,6 +39,14 @@ const WINDOWS_PROGRAMS: [&str; 3] = ["tasuki-host", "tasuki-client", "tasuki-cli
 
 /// The program that shares a desktop of Windows, and its package.
 const DESKTOP: &str = "tasuki-desktop";
+
+/// What is released for Windows.
+const SIGNED: [&str; 4] = [
+    "tasuki-host",
+    "tasuki-client",
+    "tasuki-client-window",
+    DESKTOP,
+];
 
 /// What a release is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +156,8 @@ pub(crate) struct Options {
     /// Install missing Debian packages without asking; so does the environment variable CI.
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    sign: sign::SignOptions,
 }
 
 pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
@@ -159,6 +171,7 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
         bail!("there is no such system; there are {names}");
     }
     provide(shell, &systems, Consent::new(options.yes))?;
+    let signer = Signer::new(shell, &options.sign)?;
     let out = root.join("target/dist");
     for system in systems {
         let folder = build(shell, root, system)?;
@@ -166,16 +179,62 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
             desktop(shell, root, &folder)?;
         }
         report::say(&format!("  in {}", folder.display()));
-        let packages = package::make(shell, root, system, &folder, &out)?;
-        for package in &packages {
-            let size = fs::metadata(package)?.len();
-            report::say(&format!("  {size:>9} bytes: {}", package.display()));
+        let packages = package::make(shell, root, system, &folder, None, &out)?;
+        list(&packages)?;
+        if let Some(signer) = signer.as_ref().filter(|_| system == System::Windows) {
+            list(&signed(shell, root, &folder, signer, &out.join("signed"))?)?;
         }
         if options.twice {
             again(shell, root, system, &folder, &packages)?;
         }
     }
     Ok(())
+}
+
+fn list(packages: &[PathBuf]) -> Result<()> {
+    for package in packages {
+        let size = fs::metadata(package)?.len();
+        report::say(&format!("  {size:>9} bytes: {}", package.display()));
+    }
+    Ok(())
+}
+
+/// Makes the packages for Windows once more, of signed programs.
+fn signed(
+    shell: &Shell,
+    root: &Path,
+    folder: &Path,
+    signer: &Signer<'_>,
+    out: &Path,
+) -> Result<Vec<PathBuf>> {
+    report::say("  signed:");
+    let programs = out.join(System::Windows.name());
+    sign_programs(folder, signer, &programs)?;
+    package::make(shell, root, System::Windows, &programs, Some(signer), out)
+}
+
+/// Copies the programs for Windows, and signs them; they are checked as before.
+fn sign_programs(from: &Path, signer: &Signer<'_>, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for program in SIGNED {
+        let name = format!("{program}.exe");
+        let copy = to.join(&name);
+        fs::copy(from.join(&name), &copy).with_context(|| format!("cannot copy {name}"))?;
+        signer.sign(&copy)?;
+        take(&copy, &copy, |bytes| {
+            check(System::Windows, bytes, most(program))
+        })?;
+    }
+    Ok(())
+}
+
+/// The most bytes that a program may have.
+fn most(program: &str) -> u64 {
+    if program == DESKTOP {
+        DESKTOP_SIZE_MAX
+    } else {
+        SIZE_MAX
+    }
 }
 
 /// The systems that releases are made for.
@@ -189,6 +248,7 @@ pub(crate) fn twice(shell: &Shell, root: &Path, system: &str) -> Result<()> {
         only: Some(system.to_owned()),
         twice: true,
         yes: true,
+        sign: sign::SignOptions::default(),
     };
     run(shell, root, &options)
 }
@@ -206,7 +266,7 @@ pub(crate) fn windows(shell: &Shell, root: &Path, consent: Consent) -> Result<Pa
 pub(crate) fn desktop(shell: &Shell, root: &Path, folder: &Path) -> Result<()> {
     let built = compile::desktop(shell, root, &cache::folder("agents")?)?;
     take(&built, &folder.join(format!("{DESKTOP}.exe")), |bytes| {
-        check(System::Windows, bytes, DESKTOP_SIZE_MAX)
+        check(System::Windows, bytes, most(DESKTOP))
     })
 }
 
@@ -242,6 +302,7 @@ pub(crate) fn test_seam(shell: &Shell, root: &Path, consent: Consent) -> Result<
 fn provide(shell: &Shell, systems: &[System], consent: Consent) -> Result<()> {
     let special = systems.iter().flat_map(|system| system.packages());
     let packages = COMPILER_PACKAGES.iter().chain(&package::PACKAGES);
+    let packages = packages.chain(&sign::PACKAGES);
     let packages: Vec<Package> = packages.chain(special).copied().collect();
     debian::provide(shell, &packages, consent)
 }
@@ -259,7 +320,7 @@ fn build(shell: &Shell, root: &Path, system: System) -> Result<PathBuf> {
     for program in system.programs() {
         let name = format!("{program}{}", system.suffix());
         take(&built.join(&name), &folder.join(&name), |bytes| {
-            check(system, bytes, SIZE_MAX)
+            check(system, bytes, most(program))
         })?;
     }
     Ok(folder)
@@ -300,7 +361,7 @@ fn again(
             "{name} came out differently the second time; compare with diffoscope"
         );
     }
-    let made = package::make(shell, root, system, &built, elsewhere.path())?;
+    let made = package::make(shell, root, system, &built, None, elsewhere.path())?;
     for (one, two) in packages.iter().zip(made) {
         ensure!(
             fs::read(one)? == fs::read(two)?,

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 
 use super::System;
+use super::sign::Signer;
 use crate::debian::Package;
 use crate::exec::Shell;
 
@@ -39,11 +40,13 @@ struct Contents<'a> {
 }
 
 /// Makes the packages of a system from its programs, into the folder `out`; returns their paths.
+/// With a signer, the installer is signed.
 pub(super) fn make(
     shell: &Shell,
     root: &Path,
     system: System,
     programs: &Path,
+    signer: Option<&Signer<'_>>,
     out: &Path,
 ) -> Result<Vec<PathBuf>> {
     let contents = Contents {
@@ -55,7 +58,7 @@ pub(super) fn make(
         System::Windows => vec![
             portable::folder(&contents, &portable::CLIENT)?,
             portable::folder(&contents, &portable::HOST)?,
-            installer(shell, root, programs, VERSION, out)?,
+            installer(shell, root, programs, VERSION, signer, out)?,
         ],
         System::Linux => vec![deb::package(shell, &contents, "amd64")?],
         System::LinuxArm => vec![deb::package(shell, &contents, "arm64")?],
