@@ -62,12 +62,8 @@ fn relay_file(board: &Board) -> String {
          \n\
          [limits]\n\
          sessions = {}\n\
-         hosts = {}\n\
-         memory_budget = \"{}M\"\n",
-        relay.workers,
-        relay.sessions,
-        relay.hosts,
-        relay.memory_budget >> 20,
+         hosts = {}\n",
+        relay.workers, relay.sessions, relay.hosts,
     )
 }
 

@@ -16,6 +16,10 @@ pub const SESSIONS_MAX: usize = 2_000;
 /// state and the socket structures (8.5 KB a session) come on top.
 pub const MEMORY_BUDGET: usize = 128 * 1024 * 1024;
 
+/// A larger machine's budget is this part of its memory, as it is on a board with 1 GB. With narrow
+/// buffers senders wait for windows more often, which costs CPU: docs/BENCHMARKS.md has how much.
+pub const MEMORY_BUDGET_PART: u64 = 8;
+
 /// The most that one session may pin when both its readers stall, however few sessions there are.
 /// It allows a receive buffer of 41 KiB: some 16 Mbit/s over 20 ms.
 pub const SESSION_BYTES_MAX: usize = 512 * 1024;

@@ -37,7 +37,7 @@ fn defaults_are_the_ones_in_the_code() {
     let claims = limits::CLAIMS_PER_RANGE.to_string();
     assert_eq!(cell(&document, "[limits] claims_per_range"), claims);
     let budget = format!("`\"{}M\"`", limits::MEMORY_BUDGET >> 20);
-    assert_eq!(cell(&document, "[limits] memory_budget"), budget);
+    assert!(cell(&document, "[limits] memory_budget").starts_with(&budget));
     let seconds = |span: std::time::Duration| format!("`\"{}s\"`", span.as_secs());
     assert_eq!(
         cell(&document, "drain_deadline"),

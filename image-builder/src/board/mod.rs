@@ -125,8 +125,6 @@ pub struct Relay {
     pub sessions: usize,
     /// Hosts linked at a time.
     pub hosts: usize,
-    /// Kernel memory for sockets and pipes.
-    pub memory_budget: u64,
     /// Largest buffer of one socket (`net.ipv4.tcp_rmem`, `tcp_wmem`).
     pub socket_buffer: u64,
 }

@@ -44,7 +44,6 @@ cpus = 4
 workers = 2
 sessions = 1
 hosts = 1
-memory_budget_mib = 1
 socket_buffer_kib = 1
 "#;
 /// Does of depmod's work what is read afterwards; its arguments are those of `modules::index`.

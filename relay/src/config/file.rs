@@ -17,6 +17,7 @@ use super::{Bar, Config, DEFAULT_CONTROL_SOCKET, Identity, Limits};
 use crate::data::DataPath;
 use crate::data::budget::Budget;
 use crate::limits;
+use crate::sys::memory::Memory;
 
 /// What was typed, checked key by key.
 pub(super) struct RelayFile {
@@ -193,7 +194,7 @@ impl Default for Limits {
             sessions: limits::SESSIONS_MAX,
             hosts: limits::HOSTS_MAX,
             parked_legs: limits::PARKED_LEGS_MAX,
-            memory_budget: limits::MEMORY_BUDGET,
+            memory_budget: default_memory_budget(),
             unproven_per_address: limits::UNPROVEN_PER_ADDRESS,
             claims_per_range: limits::CLAIMS_PER_RANGE,
         }
@@ -259,4 +260,32 @@ fn within(table: &mut Table<'_>, key: &'static str, least: usize, most: usize) -
 fn default_workers() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Looked up once, as the cores are.
+fn default_memory_budget() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| memory_budget_of(Memory::open().total()))
+}
+
+/// For a machine with so much memory.
+fn memory_budget_of(total: Option<u64>) -> usize {
+    let part = total.unwrap_or(0) / limits::MEMORY_BUDGET_PART;
+    usize::try_from(part)
+        .unwrap_or(usize::MAX)
+        .max(limits::MEMORY_BUDGET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_machine_gives_its_sessions_more_memory() {
+        let least = limits::MEMORY_BUDGET;
+        assert_eq!(memory_budget_of(None), least);
+        assert_eq!(memory_budget_of(Some(900 << 20)), least);
+        assert_eq!(memory_budget_of(Some(2 << 30)), 2 * least);
+        assert_eq!(memory_budget_of(Some(8 << 30)), 8 * least);
+    }
 }

@@ -14,8 +14,10 @@
 //! The kernel keeps twice what `SO_RCVBUF` and `SO_SNDBUF` say. It looks at the send buffer only
 //! when it begins a segment, so the *tail* is how long the last one may grow: [`limits::SEGMENT_MAX`]
 //! by splices; by writes the longest run that [`ends_run`] allows, and one write more. (Without
-//! ending runs a send buffer of 5 KiB was seen to hold 56 KiB.) The send buffer is made smaller than
-//! the receive buffer by just that, so that both queues of a flow are as long.
+//! ending runs a send buffer of 5 KiB was seen to hold 56 KiB.) A flow has two and a half receive
+//! buffers for one read, its tail and the send buffer: a read comes first, because a message that
+//! does not fit one costs every call twice (seen: 23% more calls and 15% more CPU for messages of up
+//! to 1,400 bytes where a read had 1,365), and the send buffer is what is left.
 
 use thiserror::Error;
 
@@ -28,7 +30,7 @@ const FLOWS: usize = 2;
 const FIXED: usize = limits::RECEIVE_EXCESS + limits::SEGMENT_HEADER;
 
 /// Caps are whole multiples of this.
-const STEP: usize = 256;
+const STEP: usize = 64;
 
 /// Fewer sessions than this are not told apart.
 const FIRST_TIER: usize = 32;
@@ -141,11 +143,13 @@ impl Caps {
                 read_max,
             },
             Some(_) | None => {
-                let tail_max = 2 * (receive_buffer - limits::SEND_BUFFER_MIN);
-                let read_max = read_max.min(limits::SPLICE_ENTER - 1).min(tail_max * 2 / 3);
+                // One read, its tail, and the send buffer.
+                let room = receive_buffer * 5 / 2;
+                let longest = (room - 2 * limits::SEND_BUFFER_MIN) * 2 / 5;
+                let read_max = read_max.min(limits::SPLICE_ENTER - 1).min(longest);
                 Self {
                     receive_buffer,
-                    send_buffer: receive_buffer - longest_tail(read_max) / 2,
+                    send_buffer: (room - read_max - longest_tail(read_max)) / 2,
                     read_max,
                 }
             }
@@ -213,6 +217,13 @@ mod tests {
         assert_eq!(default_caps(128), most);
         assert!(default_caps(256).receive_buffer < most.receive_buffer);
         assert!(default_caps(2_000).receive_buffer >= limits::SOCKET_BUFFER_MIN);
+    }
+
+    #[test]
+    fn a_full_segment_is_one_read_on_a_full_board() {
+        let segment = usize::try_from(limits::SEGMENT_BYTES).expect("is small");
+
+        assert!(default_caps(limits::SESSIONS_MAX).read_max >= segment);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How much memory is left before the kernel begins to kill.
+//! How much memory there is, and how much is left before the kernel begins to kill.
 //!
 //! Both bounds count: the machine's (`proc_meminfo(5)`) and that of the control group that systemd
 //! may have put the relay into (`MemoryMax=`), in the first version of control groups and the
@@ -38,14 +38,23 @@ impl Memory {
         }
     }
 
+    /// Bytes that there are; nothing where nobody tells.
+    pub fn total(&self) -> Option<u64> {
+        let machine = self.machine_field("MemTotal:");
+        let group = self.group.as_ref().and_then(Group::limit);
+        machine.into_iter().chain(group).min()
+    }
+
     /// Bytes that can be had; nothing where nobody tells.
     pub fn available(&self) -> Option<u64> {
-        let machine = self.machine.as_ref().and_then(|file| {
-            let kilobytes = field(&text(file).ok()?, "MemAvailable:")?;
-            Some(kilobytes * 1024)
-        });
+        let machine = self.machine_field("MemAvailable:");
         let group = self.group.as_ref().and_then(Group::available);
         machine.into_iter().chain(group).min()
+    }
+
+    fn machine_field(&self, name: &str) -> Option<u64> {
+        let kilobytes = field(&text(self.machine.as_ref()?).ok()?, name)?;
+        Some(kilobytes * 1024)
     }
 }
 
@@ -81,9 +90,13 @@ impl Group {
             })
     }
 
-    /// Nothing where there is no limit ("max").
+    /// Nothing where there is none ("max").
+    fn limit(&self) -> Option<u64> {
+        text(&self.limit).ok()?.trim().parse().ok()
+    }
+
     fn available(&self) -> Option<u64> {
-        let limit: u64 = text(&self.limit).ok()?.trim().parse().ok()?;
+        let limit = self.limit()?;
         let usage: u64 = text(&self.usage).ok()?.trim().parse().ok()?;
         let droppable = field(&text(&self.stat).ok()?, self.droppable).unwrap_or(0);
         Some(limit.saturating_sub(usage.saturating_sub(droppable)))
@@ -116,7 +129,9 @@ mod tests {
         let available = Memory::open().available();
 
         assert!(available.is_some_and(|bytes| bytes > 0), "{available:?}");
+        assert!(Memory::open().total() > available);
         assert_eq!(Memory::default().available(), None);
+        assert_eq!(Memory::default().total(), None);
     }
 
     #[test]
