@@ -2,7 +2,7 @@
 //!
 //! `docs/BENCHMARKS.md` says what is measured and why it can be trusted.
 //! [`scenario`] is what to do, [`load`] does it, [`subject`] and [`peer`] are what it is done to,
-//! [`sample`] watches, [`round`] puts them together, [`report`] keeps what was seen, [`verdict`] judges it,
+//! on loopback or over a [`wire`]; [`sample`] watches, [`round`] puts them together, [`report`] keeps what was seen, [`verdict`] judges it,
 //! and [`cost`] makes money of it. [`idle`] asks what those cost who say nothing, [`storm`] brings
 //! thousands of hosts at once, and [`instructions`] counts instead of measuring.
 //! Micro-benchmarks of the relay's hot paths lie in `micro`: `cargo bench -p tasuki-bench`.
@@ -27,3 +27,4 @@ pub mod storm;
 pub mod subject;
 mod sys;
 pub mod verdict;
+pub mod wire;

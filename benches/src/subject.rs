@@ -1,10 +1,12 @@
 //! What a load is put on: our relay, a board across the network, or nothing at all.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, anyhow};
 use protocol::file::entry::Entry;
@@ -15,17 +17,53 @@ use crate::callgrind;
 use crate::exec::{self, Interrupt, Program};
 use crate::load::{Passage, Way};
 use crate::report::comparison::{DIRECT, OURS};
+use crate::wire::Site;
 
 /// Sessions beside those of the scenario: a new one may come before its predecessor has gone.
 const SESSIONS_SPARE: u32 = 64;
 
-/// Sessions that the relay's own memory budget is for; more of them need more.
+/// Sessions that the relay's own memory budget is for, on any machine; more of them need more.
 const SESSIONS_A_BUDGET: u32 = 2_000;
 const BUDGET_MIB: u32 = 128;
 
 /// Below the relay's place: its own folder, and the entry file of its deployment.
 const STATE: &str = "state";
 const ENTRY: &str = "entry.toml";
+
+/// A setting of our relay that is measured beside what it has otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    Batching(bool),
+    /// In MiB.
+    MemoryBudget(u32),
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused =
+            || format!("{text:?} is not batching=true, batching=false or memory_budget=NUMBERM");
+        match text.split_once('=') {
+            Some(("batching", value)) => value.parse().map(Self::Batching).ok(),
+            Some(("memory_budget", value)) => value
+                .strip_suffix('M')
+                .and_then(|number| number.parse().ok())
+                .map(Self::MemoryBudget),
+            _ => None,
+        }
+        .ok_or_else(refused)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Batching(batching) => write!(f, "batching={batching}"),
+            Self::MemoryBudget(mib) => write!(f, "memory_budget={mib}M"),
+        }
+    }
+}
 
 /// A relay, ready to be loaded.
 #[derive(Debug)]
@@ -122,6 +160,7 @@ impl Launch {
 pub struct RelayOptions {
     /// Folder with `tasuki-relay` and `tasuki`, the operator's tool.
     pub programs: PathBuf,
+    pub site: Site,
     /// CPUs that it runs on; all without any.
     pub cpus: Vec<usize>,
     /// Threads of its data plane.
@@ -129,15 +168,31 @@ pub struct RelayOptions {
     pub sessions: u32,
     /// Whether small messages may wait for others.
     pub batching: bool,
+    /// Memory that its sessions share, in MiB; without it, what it takes by itself, and more for
+    /// more sessions than it is made for.
+    pub memory_budget: Option<u32>,
     /// Under valgrind, which counts its instructions; without the sandbox, which valgrind does not
     /// know.
     pub counted: bool,
 }
 
+impl RelayOptions {
+    /// The same but for one setting.
+    pub(crate) fn with(self, setting: Setting) -> Self {
+        match setting {
+            Setting::Batching(batching) => Self { batching, ..self },
+            Setting::MemoryBudget(mib) => Self {
+                memory_budget: Some(mib),
+                ..self
+            },
+        }
+    }
+}
+
 impl Subject {
     /// Nothing between the two ends: the ceiling of what the load side can measure.
-    pub(crate) fn direct() -> anyhow::Result<Self> {
-        let back = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    pub(crate) fn direct(site: &Site) -> anyhow::Result<Self> {
+        let back = site.listen()?;
         Ok(Self {
             name: DIRECT.to_owned(),
             family: DIRECT.to_owned(),
@@ -176,7 +231,7 @@ impl Subject {
     pub(crate) fn relay(options: &RelayOptions, stop: &Interrupt) -> anyhow::Result<Self> {
         let folder = place()?;
         let place = folder.path();
-        let address = free_address()?;
+        let address = options.site.free_address()?;
         let operate = |words: &[&str]| {
             let tool = find(&options.programs, "tasuki")?;
             let deployment = place.join("deployment").display().to_string();
@@ -207,9 +262,10 @@ impl Subject {
         fs::write(&config, &settings)?;
         hand_over(place)?;
         let relay = find(&options.programs, "tasuki-relay")?;
-        let mut words: Vec<OsString> = Vec::new();
+        let prefix = options.site.prefix();
+        let mut words: Vec<OsString> = prefix.into_iter().map(Into::into).collect();
         if options.counted {
-            words = callgrind::command(&place.join(STATE));
+            words.extend(callgrind::command(&place.join(STATE)));
         }
         words.extend([relay.into(), "run".into(), "--config".into(), config.into()]);
         let launch = Launch {
@@ -240,7 +296,12 @@ fn place() -> std::io::Result<TempDir> {
 /// which no real one does; all other limits are the relay's own.
 fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> String {
     let sessions = options.sessions.saturating_add(SESSIONS_SPARE);
-    let budget = BUDGET_MIB * options.sessions.div_ceil(SESSIONS_A_BUDGET).max(1);
+    let budgets = options.sessions.div_ceil(SESSIONS_A_BUDGET);
+    let more = (budgets > 1).then_some(BUDGET_MIB * budgets);
+    let budget = options
+        .memory_budget
+        .or(more)
+        .map_or_else(String::new, |mib| format!("memory_budget = \"{mib}M\"\n"));
     let user = if as_root { "user = \"nobody\"\n" } else { "" };
     format!(
         "{user}node_file = \"node.toml\"\n\
@@ -254,7 +315,7 @@ fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> Str
          \n\
          [limits]\n\
          sessions = {sessions}\n\
-         memory_budget = \"{budget}M\"\n\
+         {budget}\
          claims_per_range = 65536\n",
         options.workers, options.batching, !options.counted
     )
@@ -297,7 +358,17 @@ fn find(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// An address on loopback where nobody listens now.
-pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_read_as_it_is_written() {
+        for setting in [Setting::Batching(false), Setting::MemoryBudget(1_024)] {
+            assert_eq!(setting.to_string().parse(), Ok(setting));
+        }
+        for wrong in ["batching", "batching=yes", "memory_budget=1G", "workers=2"] {
+            assert!(wrong.parse::<Setting>().is_err(), "{wrong}");
+        }
+    }
 }

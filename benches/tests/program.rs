@@ -142,3 +142,46 @@ fn wrong_arguments_have_an_exit_status_of_their_own() {
     assert_eq!(none.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&none.stderr).contains("sessions must be 1 to 6000"));
 }
+
+/// Only root may lay a wire.
+#[test]
+fn relays_are_compared_over_a_wire_which_is_gone_afterwards() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("NOT TESTED: not root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, out) = (
+        folder.path().join("scenario.toml"),
+        folder.path().join("report.json"),
+    );
+    std::fs::write(&scenario, SCENARIO.replace("agents = 2\n", "")).unwrap();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let last = (cpus - 1).to_string();
+
+    let words = "peers --wire --peers nginx --beside batching=false --rounds 1 --relay-cpus 0";
+    let mut words: Vec<&str> = words.split(' ').collect();
+    words.extend(["--load-cpus", &last, "--scenario", text(&scenario)]);
+    words.extend(["--out", text(&out)]);
+    let run = bench(&words);
+
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(
+        out.is_file(),
+        "{said}{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let report = Report::read(&out).unwrap();
+    let mut subjects: Vec<&str> = report.rounds.iter().map(|it| it.subject.as_str()).collect();
+    subjects.sort_unstable();
+    assert_eq!(
+        subjects,
+        ["direct", "nginx", "tasuki", "tasuki batching=false"]
+    );
+    for round in &report.rounds {
+        assert!(round.messages > 100 && round.faults.total() == 0, "{said}");
+    }
+    let namespaces = Command::new("ip").args(["netns", "list"]).output().unwrap();
+    let namespaces = String::from_utf8_lossy(&namespaces.stdout);
+    assert!(!namespaces.contains("tasuki-bench"), "{namespaces}");
+}

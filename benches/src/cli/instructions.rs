@@ -12,6 +12,7 @@ use crate::exec::Interrupt;
 use crate::instructions;
 use crate::subject::RelayOptions;
 use crate::verdict::{Outcome, Verdict};
+use crate::wire::Site;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -34,10 +35,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
     let stop = Interrupt::listen()?;
     let options = RelayOptions {
         programs: super::programs(arguments.programs.as_deref())?,
+        site: Site::loopback(),
         cpus: Vec::new(),
         workers: 1,
         sessions: 64,
         batching: false,
+        memory_budget: None,
         counted: true,
     };
     let counts = instructions::run(&options, arguments.at_once, &stop)?;

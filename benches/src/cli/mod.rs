@@ -22,6 +22,7 @@ use crate::report::Measure;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::subject::RelayOptions;
 use crate::verdict::{Outcome, Verdict};
+use crate::wire::Site;
 
 /// EX_USAGE of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -133,10 +134,12 @@ impl Ours {
     fn options(&self, cpus: &[usize], sessions: u32, batching: bool) -> Result<RelayOptions> {
         Ok(RelayOptions {
             programs: self.folder()?,
+            site: Site::loopback(),
             cpus: cpus.to_vec(),
             workers: self.workers,
             sessions,
             batching,
+            memory_budget: None,
             counted: false,
         })
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -14,11 +14,13 @@ use super::{LoadArguments, Ours, Where, conclude, save};
 use crate::exec::Interrupt;
 use crate::load::Placement;
 use crate::peer::Peer;
-use crate::report::{FORMAT, Measure, Origin, Report, comparison};
+use crate::report::comparison::{self, OURS};
+use crate::report::{FORMAT, Measure, Origin, Report};
 use crate::round;
 use crate::scenario::Scenario;
-use crate::subject::Subject;
+use crate::subject::{RelayOptions, Setting, Subject};
 use crate::verdict::{self, Comparison};
+use crate::wire::Site;
 
 /// Rounds at most: half a day of the shortest.
 const ROUNDS_MAX: u64 = 1_000;
@@ -31,6 +33,9 @@ pub(super) struct Arguments {
     /// Peers to measure [default: all that are installed and carry so many sessions]
     #[arg(long, value_name = "PEERS", value_delimiter = ',')]
     peers: Vec<Peer>,
+    /// Our relay once more with another setting: batching=true, batching=false, memory_budget=512M
+    #[arg(long, value_name = "SETTING")]
+    beside: Vec<Setting>,
     /// Rounds; each measures every subject once
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=ROUNDS_MAX))]
     rounds: u64,
@@ -40,6 +45,9 @@ pub(super) struct Arguments {
     ours: Ours,
     #[command(flatten)]
     place: Where,
+    /// Lay a wire between relay and load side, so that each does its own work; takes root
+    #[arg(long)]
+    wire: bool,
     /// Write the report there, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -50,12 +58,15 @@ pub(super) struct Arguments {
 enum Entrant {
     Direct,
     Ours,
+    /// Our relay with another setting, which counts as a peer.
+    Changed(Setting),
     Peer(Peer),
 }
 
 impl Arguments {
     fn entrants(&self, sessions: u32, out: &mut dyn Write) -> Result<Vec<Entrant>> {
         let mut entrants = vec![Entrant::Direct, Entrant::Ours];
+        entrants.extend(self.beside.iter().copied().map(Entrant::Changed));
         if !self.peers.is_empty() {
             entrants.extend(self.peers.iter().copied().map(Entrant::Peer));
             return Ok(entrants);
@@ -64,6 +75,8 @@ impl Arguments {
             let name = peer.name();
             if !peer.is_installed() {
                 writeln!(out, "left out: {name} is not installed")?;
+            } else if self.wire && peer.has_helper() {
+                writeln!(out, "left out: {name} is not made for a wire")?;
             } else if peer.sessions_max() < sessions {
                 let most = peer.sessions_max();
                 writeln!(out, "left out: {name} carries {most} sessions at most")?;
@@ -74,23 +87,47 @@ impl Arguments {
         Ok(entrants)
     }
 
+    fn site(&self) -> Result<Site> {
+        if !self.wire {
+            return Ok(Site::loopback());
+        }
+        let named = self.peers.iter().find(|peer| peer.has_helper());
+        if let Some(peer) = named {
+            bail!("{} is not made for a wire: leave it out", peer.name());
+        }
+        Site::wire(&self.place.relay_cpus, &self.place.load_cpus)
+    }
+
+    fn options(&self, scenario: &Scenario, site: &Site) -> Result<RelayOptions> {
+        let cpus = &self.place.relay_cpus;
+        let (sessions, batching) = (scenario.sessions, scenario.batching);
+        Ok(RelayOptions {
+            site: site.clone(),
+            ..self.ours.options(cpus, sessions, batching)?
+        })
+    }
+
     fn start(
         &self,
         entrant: Entrant,
         scenario: &Scenario,
-        placement: &Placement,
+        (site, placement): (&Site, &Placement),
         stop: &Interrupt,
     ) -> Result<Subject> {
         let cpus = &self.place.relay_cpus;
         match entrant {
-            Entrant::Direct => Subject::direct(),
-            Entrant::Ours => {
-                let options = self
-                    .ours
-                    .options(cpus, scenario.sessions, scenario.batching)?;
-                Subject::relay(&options, stop)
+            Entrant::Direct => Subject::direct(site),
+            Entrant::Ours => Subject::relay(&self.options(scenario, site)?, stop),
+            Entrant::Changed(setting) => {
+                let options = self.options(scenario, site)?.with(setting);
+                let name = format!("{OURS} {setting}");
+                Ok(Subject {
+                    family: name.clone(),
+                    name,
+                    ..Subject::relay(&options, stop)?
+                })
             }
-            Entrant::Peer(peer) => peer.start(scenario.sessions, cpus, placement, stop),
+            Entrant::Peer(peer) => peer.start(scenario.sessions, cpus, placement, site, stop),
         }
     }
 }
@@ -107,6 +144,7 @@ pub(super) fn run(
         Measure::Session => Scenario::setups,
     })?;
     let placement = arguments.place.placement()?;
+    let site = arguments.site()?;
     let origin = Origin::here();
     writeln!(out, "seed {}", scenario.seed)?;
     let mut entrants = arguments.entrants(scenario.sessions, out)?;
@@ -117,7 +155,7 @@ pub(super) fn run(
         // Nobody always follows the same one.
         entrants.shuffle(&mut random);
         for entrant in &entrants {
-            let subject = arguments.start(*entrant, &scenario, &placement, &stop)?;
+            let subject = arguments.start(*entrant, &scenario, (&site, &placement), &stop)?;
             let mut round = round::run(&scenario, subject, &placement, &stop)?;
             round.number = number;
             writeln!(out, "{}", round::summary(&round, measure))?;

@@ -14,6 +14,7 @@ use crate::round;
 use crate::scenario::Scenario;
 use crate::subject::Subject;
 use crate::verdict;
+use crate::wire::Site;
 
 /// The ceiling needs no longer time than this.
 const CEILING_S: f64 = 10.0;
@@ -72,7 +73,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode
         duration_s: scenario.duration_s.min(CEILING_S),
         ..scenario.clone()
     };
-    let ceiling = round::run(&ceiling, Subject::direct()?, &placement, &stop)?;
+    let ceiling = round::run(
+        &ceiling,
+        Subject::direct(&Site::loopback())?,
+        &placement,
+        &stop,
+    )?;
     writeln!(out, "{}", round::summary(&ceiling, Measure::Message))?;
     let subject = arguments.subject(&scenario, &stop)?;
     let round = round::run(&scenario, subject, &placement, &stop)?;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::file::entry::Entry;
 use protocol::outer::{Frame, Ping, Pong};
@@ -96,11 +96,11 @@ impl Host {
             let retry_after = match attempt {
                 Ok(link) => {
                     self.note((due, began), Ok(()));
-                    let linked = Instant::now();
                     self.cut.mark_unchanged();
                     stay(link, &mut self.cut).await;
                     lock(&self.diary).linked -= 1;
-                    self.backoff.held(linked.elapsed());
+                    // Links are lost after days; a wave does not wait for that.
+                    self.backoff.held(Duration::MAX);
                     None
                 }
                 Err(error) => {
@@ -157,7 +157,7 @@ async fn stay(link: Link, cut: &mut watch::Receiver<()>) {
 
 impl SetupError {
     /// How long the board asked to wait.
-    fn retry_after(&self) -> Option<std::time::Duration> {
+    fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             Self::Outer(_)

@@ -1,11 +1,11 @@
 //! HAProxy in TCP mode.
 
-use super::{Recipe, Site, path, words};
+use super::{Place, Recipe, path, words};
 
 /// Its pipes by default are 64 KiB; four times that costs 42% less CPU in bulk.
 const PIPE_BYTES: usize = 262_144;
 
-pub(super) fn recipe(site: &Site<'_>, options: &[&str]) -> Recipe {
+pub(super) fn recipe(place: &Place<'_>, options: &[&str]) -> Recipe {
     let options: String = options
         .iter()
         .map(|option| format!("    option {option}\n"))
@@ -24,16 +24,16 @@ pub(super) fn recipe(site: &Site<'_>, options: &[&str]) -> Recipe {
          listen relay\n    \
              bind {front}\n    \
              server host {back}\n",
-        connections = site.connections,
-        threads = site.threads,
-        front = site.front,
-        back = site.back,
+        connections = place.connections,
+        threads = place.threads,
+        front = place.front,
+        back = place.back,
     );
     Recipe {
         files: vec![("haproxy.cfg", config)],
         makers: Vec::new(),
         // In the foreground, without a master process that would only wait.
-        relay: words(["haproxy", "-db", "-f", &path(site.folder, "haproxy.cfg")]),
+        relay: words(["haproxy", "-db", "-f", &path(place.folder, "haproxy.cfg")]),
         helper: None,
     }
 }

@@ -12,7 +12,7 @@ mod ssh;
 mod stunnel;
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,8 @@ use clap::ValueEnum;
 
 use crate::exec::{self, Interrupt, Program};
 use crate::load::{Passage, Placement, Way};
-use crate::subject::{Subject, free_address};
+use crate::subject::Subject;
+use crate::wire::Site;
 
 /// Where Debian puts daemons, and a plain user's PATH does not look.
 const DAEMONS: &str = "/usr/sbin";
@@ -49,7 +50,7 @@ pub(crate) enum Peer {
 }
 
 /// Where a peer stands between the two ends.
-pub(crate) struct Site<'a> {
+pub(crate) struct Place<'a> {
     pub(crate) folder: &'a Path,
     /// Where clients dial.
     pub(crate) front: SocketAddr,
@@ -65,7 +66,7 @@ pub(crate) struct Site<'a> {
 
 /// How a peer is started.
 pub(crate) struct Recipe {
-    /// Name and text, in the site's folder.
+    /// Name and text, in the place's folder.
     pub(crate) files: Vec<(&'static str, String)>,
     /// Programs that make further files, run to their end in order.
     pub(crate) makers: Vec<Vec<String>>,
@@ -105,6 +106,11 @@ impl Peer {
         }
     }
 
+    /// Whether it needs a program at the other end, which is on loopback.
+    pub(crate) fn has_helper(self) -> bool {
+        matches!(self, Self::Ssh | Self::Stunnel)
+    }
+
     /// The program without which it cannot be started.
     fn program(self) -> &'static str {
         match self {
@@ -122,15 +128,15 @@ impl Peer {
         find(self.program()).is_some()
     }
 
-    fn recipe(self, site: &Site<'_>) -> Recipe {
+    fn recipe(self, place: &Place<'_>) -> Recipe {
         match self {
-            Self::HaproxyAuto => haproxy::recipe(site, &["splice-auto"]),
-            Self::HaproxySplice => haproxy::recipe(site, &["splice-request", "splice-response"]),
-            Self::Nginx => nginx::recipe(site),
-            Self::Socat => socat::recipe(site),
-            Self::Sozu => sozu::recipe(site),
-            Self::Ssh => ssh::recipe(site),
-            Self::Stunnel => stunnel::recipe(site),
+            Self::HaproxyAuto => haproxy::recipe(place, &["splice-auto"]),
+            Self::HaproxySplice => haproxy::recipe(place, &["splice-request", "splice-response"]),
+            Self::Nginx => nginx::recipe(place),
+            Self::Socat => socat::recipe(place),
+            Self::Sozu => sozu::recipe(place),
+            Self::Ssh => ssh::recipe(place),
+            Self::Stunnel => stunnel::recipe(place),
         }
     }
 
@@ -140,35 +146,37 @@ impl Peer {
         sessions: u32,
         cpus: &[usize],
         placement: &Placement,
+        site: &Site,
         stop: &Interrupt,
     ) -> anyhow::Result<Subject> {
         let folder = tempfile::Builder::new().prefix("tasuki-peer").tempdir()?;
-        let back = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let site = Site {
+        let back = site.listen()?;
+        let prefix = site.prefix();
+        let place = Place {
             folder: folder.path(),
-            front: free_address()?,
+            front: site.free_address()?,
             back: back.local_addr()?,
-            middle: free_address()?,
+            middle: site.free_address()?,
             threads: cpus.len().max(1),
             connections: sessions.saturating_add(CONNECTIONS_SPARE),
         };
-        let recipe = self.recipe(&site);
-        recipe.prepare(site.folder)?;
+        let recipe = self.recipe(&place);
+        recipe.prepare(place.folder)?;
         let start = |words: &[String], log, cpus| {
             let (program, arguments) = split(words)?;
-            Program::start(&program, arguments, None, &site.folder.join(log), cpus)
+            Program::start(&program, arguments, None, &place.folder.join(log), cpus)
         };
-        let mut relay = start(&recipe.relay, "relay.log", cpus)?;
+        let mut relay = start(&[prefix, recipe.relay.clone()].concat(), "relay.log", cpus)?;
         let mut helpers = Vec::new();
         if let Some(words) = &recipe.helper {
-            relay.wait_for(site.middle, stop)?;
+            relay.wait_for(place.middle, stop)?;
             let mut helper = start(words, "helper.log", &placement.cpus)?;
-            helper.wait_for(site.front, stop)?;
+            helper.wait_for(place.front, stop)?;
             helpers.push(helper);
         } else {
-            relay.wait_for(site.front, stop)?;
+            relay.wait_for(place.front, stop)?;
         }
-        let front = site.front;
+        let front = place.front;
         Ok(Subject {
             name: self.name().to_owned(),
             family: self.family().to_owned(),
@@ -260,7 +268,9 @@ mod tests {
                 println!("NOT TESTED: {name} is not installed ({})", peer.program());
                 continue;
             }
-            let subject = peer.start(5, &[], &placement, &stop).unwrap();
+            let subject = peer
+                .start(5, &[], &placement, &Site::loopback(), &stop)
+                .unwrap();
             assert!(subject.settings.contains(peer.program()), "{name}");
             let round = round::run(&scenario, subject, &placement, &stop).unwrap();
 

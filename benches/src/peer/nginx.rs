@@ -1,8 +1,8 @@
 //! nginx as a stream proxy.
 
-use super::{Recipe, Site, path, words};
+use super::{Place, Recipe, path, words};
 
-pub(super) fn recipe(site: &Site<'_>) -> Recipe {
+pub(super) fn recipe(place: &Place<'_>) -> Recipe {
     // Without half-close it would end both directions with the first.
     let config = format!(
         "daemon off;\n\
@@ -23,13 +23,13 @@ pub(super) fn recipe(site: &Site<'_>) -> Recipe {
              }}\n\
          }}\n",
         // Both ends of a session count.
-        connections = 2 * site.connections,
-        threads = site.threads,
-        folder = site.folder.display(),
-        front = site.front,
-        back = site.back,
+        connections = 2 * place.connections,
+        threads = place.threads,
+        folder = place.folder.display(),
+        front = place.front,
+        back = place.back,
     );
-    let config_path = path(site.folder, "nginx.conf");
+    let config_path = path(place.folder, "nginx.conf");
     Recipe {
         files: vec![("nginx.conf", config)],
         makers: Vec::new(),

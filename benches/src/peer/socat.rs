@@ -1,14 +1,14 @@
 //! socat: a process for each session.
 
-use super::{Recipe, Site, words};
+use super::{Place, Recipe, words};
 
-pub(super) fn recipe(site: &Site<'_>) -> Recipe {
+pub(super) fn recipe(place: &Place<'_>) -> Recipe {
     let listen = format!(
         "TCP4-LISTEN:{},bind={},fork,reuseaddr,nodelay,backlog=1024",
-        site.front.port(),
-        site.front.ip()
+        place.front.port(),
+        place.front.ip()
     );
-    let connect = format!("TCP4:{},nodelay", site.back);
+    let connect = format!("TCP4:{},nodelay", place.back);
     Recipe {
         files: Vec::new(),
         makers: Vec::new(),

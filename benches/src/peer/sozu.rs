@@ -1,8 +1,8 @@
 //! sozu as a TCP proxy.
 
-use super::{Recipe, Site, path, words};
+use super::{Place, Recipe, path, words};
 
-pub(super) fn recipe(site: &Site<'_>) -> Recipe {
+pub(super) fn recipe(place: &Place<'_>) -> Recipe {
     let config = format!(
         "log_level = \"error\"\n\
          log_target = \"stdout\"\n\
@@ -21,18 +21,18 @@ pub(super) fn recipe(site: &Site<'_>) -> Recipe {
          protocol = \"tcp\"\n\
          frontends = [{{ address = \"{front}\" }}]\n\
          backends = [{{ address = \"{back}\" }}]\n",
-        socket = path(site.folder, "command.sock"),
-        threads = site.threads,
-        connections = site.connections,
+        socket = path(place.folder, "command.sock"),
+        threads = place.threads,
+        connections = place.connections,
         // One for each direction.
-        buffers = 2 * site.connections,
-        front = site.front,
-        back = site.back,
+        buffers = 2 * place.connections,
+        front = place.front,
+        back = place.back,
     );
     Recipe {
         files: vec![("sozu.toml", config)],
         makers: Vec::new(),
-        relay: words(["sozu", "start", "-c", &path(site.folder, "sozu.toml")]),
+        relay: words(["sozu", "start", "-c", &path(place.folder, "sozu.toml")]),
         helper: None,
     }
 }

@@ -1,9 +1,9 @@
 //! OpenSSH: a tunnel that the host's side opens, and every session a channel of it.
 
-use super::{Recipe, Site, path, words};
+use super::{Place, Recipe, path, words};
 
-pub(super) fn recipe(site: &Site<'_>) -> Recipe {
-    let at = |name| path(site.folder, name);
+pub(super) fn recipe(place: &Place<'_>) -> Recipe {
+    let at = |name| path(place.folder, name);
     let config = format!(
         "ListenAddress {middle}\n\
          HostKey {host_key}\n\
@@ -15,7 +15,7 @@ pub(super) fn recipe(site: &Site<'_>) -> Recipe {
          PasswordAuthentication no\n\
          AllowTcpForwarding yes\n\
          LogLevel ERROR\n",
-        middle = site.middle,
+        middle = place.middle,
         host_key = at("host-key"),
         client_key = at("client-key"),
     );
@@ -31,7 +31,7 @@ pub(super) fn recipe(site: &Site<'_>) -> Recipe {
             &at(name),
         ])
     };
-    let tunnel = format!("{}:{}", site.front, site.back);
+    let tunnel = format!("{}:{}", place.front, place.back);
     let helper = words([
         "ssh",
         "-F",
@@ -40,7 +40,7 @@ pub(super) fn recipe(site: &Site<'_>) -> Recipe {
         "-i",
         &at("client-key"),
         "-p",
-        &site.middle.port().to_string(),
+        &place.middle.port().to_string(),
         "-o",
         "StrictHostKeyChecking=no",
         "-o",
@@ -49,7 +49,7 @@ pub(super) fn recipe(site: &Site<'_>) -> Recipe {
         "ExitOnForwardFailure=yes",
         "-R",
         &tunnel,
-        &site.middle.ip().to_string(),
+        &place.middle.ip().to_string(),
     ]);
     Recipe {
         files: vec![("sshd_config", config)],

@@ -8,6 +8,7 @@ use super::*;
 use crate::load::{Passage, Way};
 use crate::report::Faults;
 use crate::scenario::Range;
+use crate::wire::Site;
 
 /// Bytes from the host that pass before the damage, if they get that far.
 const WHOLE: usize = 5_000;
@@ -110,7 +111,7 @@ fn bulk_goes_on_by_itself_and_is_verified() {
     let (front, back) = forwarder(Damage::None);
     let subject = Subject {
         way: Way::Forwarded(Passage { front, back }),
-        ..Subject::direct().unwrap()
+        ..Subject::direct(&Site::loopback()).unwrap()
     };
     let short = Scenario {
         warm_up_s: 0.0,
@@ -131,7 +132,7 @@ fn distance_delays_and_costs_no_byte() {
     let (front, back) = forwarder(Damage::None);
     let subject = Subject {
         way: Way::Forwarded(Passage { front, back }),
-        ..Subject::direct().unwrap()
+        ..Subject::direct(&Site::loopback()).unwrap()
     };
     let far = Scenario {
         round_trip_ms: Some(Range::Between([30.0, 50.0])),
