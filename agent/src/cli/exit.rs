@@ -129,13 +129,15 @@ impl Exit {
     fn of_outer(error: &OuterError) -> Self {
         match error {
             OuterError::Refused(refusal) => Self::of_refusal(refusal.code),
-            OuterError::EntryUnusable(_) => Self::Usage,
+            OuterError::EntryUnusable(_) | OuterError::ProxySettings(_) => Self::Usage,
             OuterError::NameNotFound { .. }
             | OuterError::Unreachable { .. }
             | OuterError::NoAnswer { .. }
+            | OuterError::ProxyScript { .. }
             | OuterError::Proxy { .. }
             | OuterError::HandshakeCut { .. }
             | OuterError::NotTls { .. }
+            | OuterError::CutBehindProxy { .. }
             | OuterError::Closed
             | OuterError::Lost(_) => Self::RelayUnreachable,
             OuterError::UnknownBoard(_)

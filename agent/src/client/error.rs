@@ -56,6 +56,8 @@ fn is_of_path(error: &OuterError) -> bool {
         | OuterError::Unreachable { .. }
         | OuterError::NoAnswer { .. }
         | OuterError::HandshakeCut { .. }
+        | OuterError::ProxyScript { .. }
+        | OuterError::CutBehindProxy { .. }
         | OuterError::Closed
         | OuterError::Lost(_) => true,
         OuterError::Proxy { source, .. } => matches!(
@@ -63,6 +65,7 @@ fn is_of_path(error: &OuterError) -> bool {
             ProxyRefusal::Unreachable(_) | ProxyRefusal::NoWay { .. }
         ),
         OuterError::EntryUnusable(_)
+        | OuterError::ProxySettings(_)
         | OuterError::UnknownBoard(_)
         | OuterError::Certificate { .. }
         | OuterError::WrongBoard { .. }

@@ -128,7 +128,7 @@ fn take_message(top: &mut Table<'_>) -> Text<1000> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ProxyServer, Verdict};
+    use crate::config::{Login, ProxyServer, Verdict};
 
     fn load(source: &str) -> Result<HostConfig, ConfigError> {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -143,7 +143,7 @@ mod tests {
         let config = HostConfig::load(Path::new("/nonexistent/host.toml")).expect("defaults");
 
         assert_eq!(config.target, Target::Service(desktop()));
-        assert_eq!(config.proxy, Proxy::None);
+        assert_eq!(config.proxy, Proxy::System(Login::LoggedOn));
         assert_eq!(config.max_sessions, SESSIONS);
         assert!(config.user_agent.starts_with("tasuki/"));
         assert!(config.address_rules.0.is_empty());
@@ -171,18 +171,31 @@ mod tests {
             .map(|rule| rule.verdict)
             .collect();
         assert_eq!(verdicts, [Verdict::Permit, Verdict::Deny]);
-        let Proxy::Http(ProxyServer {
-            address,
-            credentials,
-        }) = &config.proxy
-        else {
+        let Proxy::Http(ProxyServer { address, login }) = &config.proxy else {
             panic!("an HTTP proxy, not {:?}", config.proxy);
         };
         assert_eq!(address.to_string(), "proxy.example:8080");
-        let (user, password) = credentials.as_ref().expect("credentials");
+        let Login::User(user, password) = login else {
+            panic!("a user, not {login:?}");
+        };
         assert_eq!((user.as_str(), password.0.as_str()), ("u", "p:w"));
         assert!(!format!("{config:?}").contains("p:w"));
         assert_eq!(config.log.syslog.expect("syslog").port, 514);
+    }
+
+    #[test]
+    fn system_says_where_its_proxies_are_and_may_be_given_a_user() {
+        let proxy = |lines: &str| load(&format!("[proxy]\nkind = \"system\"\n{lines}"));
+
+        let plain = proxy("").expect("is right");
+        let with_user = proxy("user = \"u\"\npassword_file = \"proxy-password\"\n");
+
+        assert_eq!(plain.proxy, Proxy::System(Login::LoggedOn));
+        assert!(matches!(
+            with_user.expect("is right").proxy,
+            Proxy::System(Login::User(user, _)) if user == "u"
+        ));
+        assert!(proxy("address = \"proxy.example:8080\"\n").is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use client::ClientConfig;
 pub use endpoint::{Endpoint, EndpointError};
 pub use host::{HostConfig, LogConfig, Program, Target};
 use protocol::file::reader::{Problems, Table, read};
-pub use proxy::{Password, Proxy, ProxyServer};
+pub use proxy::{Login, Password, Proxy, ProxyServer};
 
 /// A configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,6 @@
 //! How to get out of a network that only lets a proxy through (A15).
+//!
+//! Without a word the system's settings count, as they do for browsers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,23 +13,41 @@ use zeroize::Zeroizing;
 use super::Endpoint;
 
 /// The way to the boards.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proxy {
+    /// What this PC's system says, asked anew each time; `Login` is for the proxies that it names.
+    System(Login),
     /// Straight.
-    #[default]
     None,
-    /// HTTP CONNECT (RFC 9110, 9.3.6), Basic authentication.
+    /// HTTP CONNECT (RFC 9110, 9.3.6).
     Http(ProxyServer),
     /// SOCKS5 (RFC 1928), user name and password (RFC 1929).
     Socks5(ProxyServer),
 }
 
-/// Where a proxy is, and what it wants to hear.
+/// Nobody who has set up a browser should have to set up this program as well.
+impl Default for Proxy {
+    fn default() -> Self {
+        Self::System(Login::LoggedOn)
+    }
+}
+
+/// Where a proxy is, and who this PC is for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyServer {
     pub address: Endpoint,
-    /// User name and password, if the proxy asks.
-    pub credentials: Option<(String, Password)>,
+    pub login: Login,
+}
+
+/// Who this PC is for a proxy that asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// Nobody, whatever it asks.
+    Nobody,
+    /// Whoever is logged on here, where the system vouches for him: Negotiate and NTLM on Windows.
+    LoggedOn,
+    /// A user and his password.
+    User(String, Password),
 }
 
 /// A password; never printed, wiped on drop.
@@ -41,6 +61,7 @@ impl fmt::Debug for Password {
 }
 
 enum Kind {
+    System,
     None,
     Http,
     Socks5,
@@ -51,6 +72,7 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
+            "system" => Ok(Self::System),
             "none" => Ok(Self::None),
             "http" => Ok(Self::Http),
             "socks5" => Ok(Self::Socks5),
@@ -59,40 +81,54 @@ impl FromStr for Kind {
     }
 }
 
-from_toml_text!(Kind: "\"none\", \"http\" or \"socks5\"");
+from_toml_text!(Kind: "\"system\", \"none\", \"http\" or \"socks5\"");
 
-/// Takes `[proxy]`; without one the way is straight.
+/// Takes `[proxy]`; without one the system is asked.
 pub(super) fn take(top: &mut Table<'_>, folder: &Path) -> Proxy {
     top.table("proxy", |proxy| {
         let kind = proxy.required("kind")?;
         let address = proxy.optional("address");
         let user = proxy.optional::<String>("user");
         let password_file = proxy.optional::<PathBuf>("password_file");
-        if matches!(kind, Kind::None) {
-            return Some(Proxy::None);
+        let login = || take_login(proxy, folder, user, password_file);
+        match kind {
+            Kind::None => Some(Proxy::None),
+            Kind::System if address.is_some() => {
+                proxy.reject("address", "the system says where its proxies are");
+                None
+            }
+            Kind::System => Some(Proxy::System(login())),
+            Kind::Http => Some(Proxy::Http(take_server(proxy, address, login())?)),
+            Kind::Socks5 => Some(Proxy::Socks5(take_server(proxy, address, login())?)),
         }
-        let credentials = take_credentials(proxy, folder, user, password_file);
-        let Some(address) = address else {
-            proxy.reject(
-                "address",
-                "must tell where the proxy is, as \"proxy.example:8080\"",
-            );
-            return None;
-        };
-        let server = ProxyServer {
-            address,
-            credentials,
-        };
-        Some(match kind {
-            Kind::None => Proxy::None,
-            Kind::Http => Proxy::Http(server),
-            Kind::Socks5 => Proxy::Socks5(server),
-        })
     })
     .unwrap_or_default()
 }
 
-fn take_credentials(
+fn take_server(proxy: &Table<'_>, address: Option<Endpoint>, login: Login) -> Option<ProxyServer> {
+    let Some(address) = address else {
+        proxy.reject(
+            "address",
+            "must tell where the proxy is, as \"proxy.example:8080\"",
+        );
+        return None;
+    };
+    Some(ProxyServer { address, login })
+}
+
+fn take_login(
+    proxy: &Table<'_>,
+    folder: &Path,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+) -> Login {
+    let login = take_user(proxy, folder, user, password_file);
+    login.map_or(Login::LoggedOn, |(user, password)| {
+        Login::User(user, password)
+    })
+}
+
+fn take_user(
     proxy: &Table<'_>,
     folder: &Path,
     user: Option<String>,

@@ -15,6 +15,8 @@ impl Explain for OuterError {
             Self::Refused(refusal) => refusal.explain(),
             Self::Certificate { address, source } => certificate(source, address),
             Self::Proxy { proxy, source } => proxy_refusal(source, proxy),
+            Self::ProxySettings(source) => proxy_settings(source),
+            Self::ProxyScript { script, source } => proxy_script(script, source),
             Self::EntryUnusable(reason) => entry_unusable(reason),
             Self::UnknownBoard(board) => unknown_board(board),
             Self::NameNotFound { name, .. } => name_not_found(name),
@@ -26,6 +28,7 @@ impl Explain for OuterError {
             Self::HandshakeCut { address } => handshake_cut(address),
             Self::Tls { .. } => no_security(self),
             Self::Closed | Self::Lost(_) => broken_off(),
+            Self::CutBehindProxy { proxy } => cut_behind_proxy(proxy),
             Self::BadFrame(_) | Self::UnexpectedFrame(_) | Self::BoardList(_) => nonsense(self),
         }
     }
@@ -132,6 +135,15 @@ fn broken_off() -> Explanation {
     )
 }
 
+fn cut_behind_proxy(proxy: &Endpoint) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!("The connection to the relay, through the proxy {proxy}, broke off."),
+        "Try again. If it breaks off again and again, each time after as long, ask your network's \
+         administrator to let connections to the relay last: some proxies end them by the clock.",
+    )
+}
+
 fn nonsense(error: &OuterError) -> Explanation {
     Explanation::new(
         Who::Relay,
@@ -144,21 +156,64 @@ fn proxy_refusal(refusal: &ProxyRefusal, proxy: &Endpoint) -> Explanation {
     let (why, what_to_do) = match refusal {
         ProxyRefusal::Unreachable(source) => (
             format!("The proxy {proxy} cannot be reached: {source}."),
-            "Check the proxy's address in the configuration.".to_owned(),
+            "Check that this PC is connected to its network, and the proxy's address: under \
+             [proxy] in the configuration, or in the system's settings."
+                .to_owned(),
         ),
-        ProxyRefusal::Authentication { asked } => {
-            let offers = if asked.is_empty() {
-                String::new()
-            } else {
-                format!(" It offers: {asked}.")
-            };
-            (
-                format!("The proxy {proxy} does not accept the user name and password.{offers}"),
-                "Set 'user' and 'password_file' under [proxy] in the configuration. Only Basic \
-                 authentication (HTTP) and user name with password (SOCKS5) are understood."
-                    .to_owned(),
-            )
-        }
+        ProxyRefusal::Authentication { asked } => (
+            format!(
+                "The proxy {proxy} does not accept the user name and password that it was \
+                 given.{}",
+                offers(asked)
+            ),
+            "Check 'user' and 'password_file' under [proxy] in the configuration. If there are \
+             none, the proxy was told who is logged on to this PC, and wants somebody else."
+                .to_owned(),
+        ),
+        ProxyRefusal::NoUser { asked } => (
+            format!(
+                "The proxy {proxy} wants a user name and a password.{}",
+                offers(asked)
+            ),
+            "Set 'user' and 'password_file' under [proxy] in the configuration.".to_owned(),
+        ),
+        ProxyRefusal::UnknownSchemes { asked } => (
+            format!(
+                "The proxy {proxy} wants a login of a kind that this program cannot do here.{}",
+                offers(asked)
+            ),
+            "Ask your network's administrator to let this PC through the proxy without a login, \
+             or to allow Basic (on Windows also NTLM or Negotiate)."
+                .to_owned(),
+        ),
+        ProxyRefusal::Stranger { asked } => (
+            format!(
+                "The proxy {proxy} wants a login, but only the network has named it (WPAD), and \
+                 anybody in the network can do that.{}",
+                offers(asked)
+            ),
+            format!(
+                "If your network's administrator says that it is the right one, set kind = \
+                 \"http\" and address = \"{proxy}\" under [proxy] in the configuration."
+            ),
+        ),
+        ProxyRefusal::Logon { scheme, source } => (
+            format!("This PC cannot log in to the proxy {proxy} by {scheme}: {source}."),
+            "Set 'user' and 'password_file' under [proxy] in the configuration, with the domain \
+             as in 'DOMAIN\\user'. If they are set, ask your network's administrator."
+                .to_owned(),
+        ),
+        ProxyRefusal::LoginCut => (
+            format!("The proxy {proxy} ends the connection in the middle of the login."),
+            "Ask your network's administrator whether something before the proxy cuts its \
+             connections: NTLM needs one that stays."
+                .to_owned(),
+        ),
+        ProxyRefusal::Portal { answer } => (
+            format!("The proxy {proxy} leads to a page for browsers instead: {answer}."),
+            "Open a web page in a browser, log in to the network if it asks, and try again."
+                .to_owned(),
+        ),
         ProxyRefusal::Forbidden { address, answer } => (
             format!("The proxy {proxy} forbids connections to {address}: {answer}."),
             format!("Ask your network's administrator to allow CONNECT to {address}."),
@@ -173,6 +228,34 @@ fn proxy_refusal(refusal: &ProxyRefusal, proxy: &Endpoint) -> Explanation {
         ),
     };
     Explanation::new(Who::YourNetwork, why, what_to_do)
+}
+
+fn offers(asked: &str) -> String {
+    match asked {
+        "" => String::new(),
+        asked => format!(" It offers: {asked}."),
+    }
+}
+
+fn proxy_settings(source: &std::io::Error) -> Explanation {
+    Explanation::new(
+        Who::ThisProgram,
+        format!("It cannot use the proxy settings of this PC: {source}."),
+        "Correct them, or say under [proxy] in the configuration what to use instead.",
+    )
+}
+
+fn proxy_script(script: &str, source: &std::io::Error) -> Explanation {
+    Explanation::new(
+        Who::YourNetwork,
+        format!(
+            "The proxy script {script} is of no use: {source}. Without a proxy there was no way \
+             either."
+        ),
+        "Check that this PC is connected to its network. If web pages open in a browser, ask \
+         your network's administrator for the proxy's address, and set it under [proxy] in the \
+         configuration.",
+    )
 }
 
 fn certificate(refusal: &CertificateRefusal, address: &Endpoint) -> Explanation {
@@ -282,7 +365,24 @@ mod tests {
         let address = address();
         let refusals = [
             ProxyRefusal::Unreachable(refused()),
-            ProxyRefusal::Authentication { asked },
+            ProxyRefusal::Authentication {
+                asked: asked.clone(),
+            },
+            ProxyRefusal::NoUser {
+                asked: asked.clone(),
+            },
+            ProxyRefusal::UnknownSchemes {
+                asked: asked.clone(),
+            },
+            ProxyRefusal::Stranger { asked },
+            ProxyRefusal::Logon {
+                scheme: "NTLM",
+                source: refused(),
+            },
+            ProxyRefusal::LoginCut,
+            ProxyRefusal::Portal {
+                answer: "302 Found".to_owned(),
+            },
             ProxyRefusal::Forbidden {
                 address: address.clone(),
                 answer: answer.clone(),
@@ -297,6 +397,11 @@ mod tests {
         let (address, source) = (address(), refused());
         let beginning = "HTTP/".to_owned();
         vec![
+            OuterError::ProxySettings(refused()),
+            OuterError::ProxyScript {
+                script: "http://wpad.example/wpad.dat".into(),
+                source: refused(),
+            },
             OuterError::EntryUnusable("it names no address".into()),
             OuterError::UnknownBoard(board()),
             OuterError::NameNotFound {
@@ -330,6 +435,9 @@ mod tests {
                 source: rustls::Error::DecryptError,
             },
             OuterError::Closed,
+            OuterError::CutBehindProxy {
+                proxy: "proxy.example:8080".parse().expect("is an endpoint"),
+            },
             OuterError::BadFrame(DecodeError::Truncated),
             OuterError::UnexpectedFrame("Pong"),
         ]

@@ -21,6 +21,8 @@ pub struct Connection {
     stream: OuterStream,
     board: BoardIdentity,
     address: Endpoint,
+    /// The proxy on the way.
+    proxy: Option<Endpoint>,
     boards: Boards,
     assembler: Assembler,
     /// What has come of the next frame; a receive that is given up loses nothing.
@@ -33,12 +35,14 @@ impl Connection {
         stream: OuterStream,
         board: BoardIdentity,
         address: &Endpoint,
+        proxy: Option<Endpoint>,
         boards: Boards,
     ) -> Self {
         Self {
             stream,
             board,
             address: address.clone(),
+            proxy,
             boards,
             assembler: Assembler::default(),
             buffer: Box::new([0; FRAME_MAX]),
@@ -66,8 +70,10 @@ impl Connection {
         let bytes = frame
             .encode()
             .expect("a frame's types keep it within its limit");
-        self.stream.write_all(&bytes).await.map_err(lost)?;
-        self.stream.flush().await.map_err(lost)
+        let written = self.stream.write_all(&bytes).await;
+        written.map_err(|error| self.lost(error))?;
+        let flushed = self.stream.flush().await;
+        flushed.map_err(|error| self.lost(error))
     }
 
     /// Receives the next frame. Cancel safe; the caller sets the deadline.
@@ -110,10 +116,27 @@ impl Connection {
             // Never room for more: tokio-rustls reads on into the next record until the buffer
             // is full, and that record may be the tunnel's.
             let rest = &mut self.buffer[self.buffered..length];
-            match self.stream.read(rest).await.map_err(lost)? {
-                0 => return Err(OuterError::Closed),
-                read => self.buffered += read,
+            match self.stream.read(rest).await {
+                Ok(0) => return Err(self.cut()),
+                Ok(read) => self.buffered += read,
+                Err(error) => return Err(self.lost(error)),
             }
+        }
+    }
+
+    /// A cut connection is a closed one, however the cut looks from here.
+    fn lost(&self, error: io::Error) -> OuterError {
+        if is_cut(&error) {
+            self.cut()
+        } else {
+            OuterError::Lost(error)
+        }
+    }
+
+    fn cut(&self) -> OuterError {
+        match self.proxy.clone() {
+            Some(proxy) => OuterError::CutBehindProxy { proxy },
+            None => OuterError::Closed,
         }
     }
 
@@ -135,14 +158,5 @@ impl Connection {
         let address = self.address.clone();
         let judged = self.boards.judge(&self.board, now);
         judged.map_err(|source| OuterError::Certificate { address, source })
-    }
-}
-
-/// A cut connection is a closed one, however the cut looks from here.
-fn lost(error: io::Error) -> OuterError {
-    if is_cut(&error) {
-        OuterError::Closed
-    } else {
-        OuterError::Lost(error)
     }
 }

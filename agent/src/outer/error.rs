@@ -29,6 +29,12 @@ pub enum OuterError {
     #[error("{address} does not answer")]
     NoAnswer { address: Endpoint },
 
+    /// What has been set on this PC is no setting.
+    #[error("proxy settings of this PC are unusable: {0}")]
+    ProxySettings(#[source] io::Error),
+    /// `script` is its address, or "WPAD".
+    #[error("proxy script {script} is of no use: {source}")]
+    ProxyScript { script: String, source: io::Error },
     #[error("proxy {proxy}: {source}")]
     Proxy {
         proxy: Endpoint,
@@ -68,6 +74,8 @@ pub enum OuterError {
     Closed,
     #[error("connection to the board lost")]
     Lost(#[source] io::Error),
+    #[error("connection to the board, through proxy {proxy}, was cut")]
+    CutBehindProxy { proxy: Endpoint },
     #[error("board sent a frame that cannot be read: {0}")]
     BadFrame(DecodeError),
     #[error("board sent {0} where it makes no sense")]
@@ -84,9 +92,30 @@ pub enum OuterError {
 pub enum ProxyRefusal {
     #[error("no connection")]
     Unreachable(#[source] io::Error),
-    /// `asked`: what the proxy would accept, empty if it does not say.
-    #[error("authentication demanded ({asked})")]
+    /// It has heard who is here, and says no. `asked`, here and below: what it would accept,
+    /// empty if it does not say.
+    #[error("login rejected ({asked})")]
     Authentication { asked: String },
+    /// It wants a user name and a password, and there are none.
+    #[error("user name and password demanded ({asked})")]
+    NoUser { asked: String },
+    /// Nothing that it would accept can be done here.
+    #[error("login demanded in a way that cannot be done here ({asked})")]
+    UnknownSchemes { asked: String },
+    /// Only the network has named this proxy, so it is told nobody.
+    #[error("login demanded by a proxy that nobody has configured ({asked})")]
+    Stranger { asked: String },
+    /// The system cannot vouch for whoever is here.
+    #[error("this PC cannot log in by {scheme}: {source}")]
+    Logon {
+        scheme: &'static str,
+        source: io::Error,
+    },
+    #[error("it ends the connection in the middle of the login")]
+    LoginCut,
+    /// A page for a browser.
+    #[error("it leads to a page instead: {answer}")]
+    Portal { answer: String },
     #[error("connections to {address} are forbidden: {answer}")]
     Forbidden { address: Endpoint, answer: String },
     #[error("it cannot reach {address}: {answer}")]
@@ -122,11 +151,12 @@ impl OuterError {
         match self {
             Self::NameNotFound { .. } => 1,
             Self::Unreachable { .. } | Self::NoAnswer { .. } => 2,
-            Self::Proxy { .. } => 3,
+            Self::ProxySettings(_) | Self::ProxyScript { .. } | Self::Proxy { .. } => 3,
             Self::HandshakeCut { .. } => 5,
             Self::NotTls { .. } | Self::OldTls { .. } | Self::Tls { .. } => 6,
             Self::Closed
             | Self::Lost(_)
+            | Self::CutBehindProxy { .. }
             | Self::BadFrame(_)
             | Self::UnexpectedFrame(_)
             | Self::BoardList(_) => 7,

@@ -7,13 +7,14 @@ pub mod board;
 mod connection;
 mod dial;
 mod error;
-mod proxy;
+pub mod proxy;
 mod record;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use board::Boards;
@@ -24,11 +25,14 @@ use protocol::id::BoardName;
 use tokio::time::timeout;
 
 use crate::config::{Endpoint, Proxy};
+use crate::platform;
 use crate::state::Identity;
+use proxy::system::System;
+use proxy::{Routes, Way};
 use tls::Trust;
 
-/// All that happens at one address, from the name to the end of the TLS handshake.
-const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
+/// All that happens on one way to one address, from the name to the end of the TLS handshake.
+const WAY_DEADLINE: Duration = Duration::from_secs(20);
 /// Addresses tried in one go; a fleet's entry file names a few.
 const ADDRESSES_MAX: usize = 8;
 
@@ -56,7 +60,7 @@ pub enum Target {
 #[derive(Debug)]
 pub struct Outer {
     entry_addresses: Vec<Endpoint>,
-    proxy: Proxy,
+    routes: Routes,
     user_agent: String,
     boards: Boards,
     trust: Trust,
@@ -65,6 +69,15 @@ pub struct Outer {
 impl Outer {
     /// Prepares the way; dials nothing yet.
     pub fn new(entry: &Entry, options: Options) -> Result<Self, OuterError> {
+        Self::with_system(entry, options, Arc::new(platform::ProxySystem))
+    }
+
+    /// The same with what stands for this PC's system.
+    fn with_system(
+        entry: &Entry,
+        options: Options,
+        system: Arc<dyn System>,
+    ) -> Result<Self, OuterError> {
         let Options {
             proxy,
             user_agent,
@@ -81,7 +94,7 @@ impl Outer {
         Ok(Self {
             entry_addresses: addresses.map(parse).collect::<Result<_, _>>()?,
             trust: Trust::new(&entry.ca, identity.as_ref(), boards.clone()).map_err(unusable)?,
-            proxy,
+            routes: Routes::new(proxy, system),
             user_agent,
             boards,
         })
@@ -92,12 +105,12 @@ impl Outer {
         &self.boards
     }
 
-    /// Opens a host's link. Ends by itself after 20 s for each address.
+    /// Opens a host's link. Ends by itself after 20 s for each way to each address.
     pub async fn link(&self, target: &Target) -> Result<Connection, OuterError> {
         self.connect(target, protocol::ALPN_LINK).await
     }
 
-    /// Opens a leg. Ends by itself after 20 s for each address.
+    /// Opens a leg. Ends by itself after 20 s for each way to each address.
     pub async fn leg(&self, target: &Target) -> Result<Connection, OuterError> {
         self.connect(target, protocol::ALPN_LEG).await
     }
@@ -105,21 +118,25 @@ impl Outer {
     /// Tries the target's addresses one after the other, until one leads to one of our boards.
     async fn connect(&self, target: &Target, alpn: &[u8]) -> Result<Connection, OuterError> {
         let (addresses, wanted) = self.resolve(target)?;
-        let mut worst: Option<OuterError> = None;
+        let mut worst = Worst::default();
         for address in &addresses {
-            match self.connect_to(address, wanted, alpn).await {
-                Ok(connection) => return Ok(connection),
-                Err(error)
-                    if worst
-                        .as_ref()
-                        .is_none_or(|worst| worst.weight() < error.weight()) =>
-                {
-                    worst = Some(error);
+            let mut tries = self.routes.to(address).await;
+            while let Some(way) = tries.next().await {
+                match self.connect_by(&way, address, wanted, alpn).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => {
+                        tries.failed(&error);
+                        worst.take(error);
+                    }
                 }
-                Err(_says_less) => {}
             }
+            tries
+                .trouble()
+                .into_iter()
+                .for_each(|error| worst.take(error));
         }
-        Err(worst.unwrap_or_else(|| OuterError::EntryUnusable("it names no address".into())))
+        let none = || OuterError::EntryUnusable("it names no address".into());
+        Err(worst.0.unwrap_or_else(none))
     }
 
     fn resolve<'t>(
@@ -139,14 +156,18 @@ impl Outer {
         }
     }
 
-    async fn connect_to(
+    async fn connect_by(
         &self,
+        way: &Way,
         address: &Endpoint,
         wanted: Option<&BoardName>,
         alpn: &[u8],
     ) -> Result<Connection, OuterError> {
-        let way = async {
-            let stream = proxy::open(&self.proxy, &self.user_agent, address).await?;
+        if let Some(objection) = self.routes.objection(way) {
+            return Err(objection);
+        }
+        let connecting = async {
+            let stream = proxy::open(way, &self.user_agent, address, self.routes.system()).await?;
             let (stream, board) = self.trust.shake_hands(stream, alpn, address).await?;
             match wanted {
                 Some(wanted) if *wanted != board.name => Err(OuterError::WrongBoard {
@@ -154,14 +175,31 @@ impl Outer {
                     wanted: wanted.clone(),
                     found: board.name,
                 }),
-                Some(_) | None => Ok(Connection::new(stream, board, address, self.boards.clone())),
+                Some(_) | None => {
+                    let proxy = way.proxy().map(|server| server.address.clone());
+                    let boards = self.boards.clone();
+                    Ok(Connection::new(stream, board, address, proxy, boards))
+                }
             }
         };
         let no_answer = || OuterError::NoAnswer {
             address: address.clone(),
         };
-        timeout(ADDRESS_DEADLINE, way)
+        timeout(WAY_DEADLINE, connecting)
             .await
             .map_err(|_elapsed| no_answer())?
+    }
+}
+
+/// Of several failures the most telling one, and of those the first.
+#[derive(Default)]
+struct Worst(Option<OuterError>);
+
+impl Worst {
+    fn take(&mut self, error: OuterError) {
+        let before = self.0.as_ref().map(OuterError::weight);
+        if before.is_none_or(|before| before < error.weight()) {
+            self.0 = Some(error);
+        }
     }
 }

@@ -19,6 +19,7 @@
 //! - `desktop_port()`: where this PC's desktop service listens.
 //! - `viewer_settings(program)`: the file that a viewer takes its settings from, unless it is
 //!   told by arguments.
+//! - `ProxySystem`: what the system knows of proxies, and how it logs in to them.
 //! - `time_zone(at)`: what the clock on the wall goes by, at a time.
 //! - `VIEWER` and `STATE_HELP`: words.
 //!
@@ -39,10 +40,10 @@ use linux as imp;
 use windows as imp;
 
 pub(crate) use imp::{
-    ControlListener, STATE_HELP, VIEWER, asked_to_stop, desktop_port, host_name, is_guarded,
-    make_private_folder, open_descriptor, open_private, open_public, protect, reach_control,
-    service_log, state_root, survive_ctrl_c, sync_folder, system_root, time_zone, tune, unprotect,
-    viewer_settings,
+    ControlListener, ProxySystem, STATE_HELP, VIEWER, asked_to_stop, desktop_port, host_name,
+    is_guarded, make_private_folder, open_descriptor, open_private, open_public, protect,
+    reach_control, service_log, state_root, survive_ctrl_c, sync_folder, system_root, time_zone,
+    tune, unprotect, viewer_settings,
 };
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;

@@ -50,6 +50,53 @@ fn meet_through(proxy: &Proxy, kind: &str) -> (Vec<String>, Vec<String>) {
     (asked_by_host, later)
 }
 
+#[test]
+fn both_ends_meet_through_the_proxy_that_the_environment_names() {
+    let lab = Lab::behind_proxies("relay.only-the-proxy-knows.invalid:443");
+    let proxy = Proxy::http_to(lab.relay_address);
+    let variable = format!("http://proxy-user:proxy%3Apass@{}/", proxy.address);
+    let mut host = Host::prepare(&lab, "office", Target::echo().address);
+    host.set("https_proxy", &variable);
+    host.run();
+    host.wait_until_linked();
+    let mut client = lab.client("home");
+
+    let without = client.refused(&host.id);
+    client.set("HTTPS_PROXY", &variable);
+    works(&client.open(&host.id));
+
+    without.says(80, &["relay.only-the-proxy-knows.invalid was not found"]);
+    let request = &proxy.requests()[0];
+    assert!(
+        request.starts_with("CONNECT relay.only-the-proxy-knows.invalid:443 "),
+        "{request}"
+    );
+}
+
+#[test]
+fn a_proxy_that_cuts_the_link_is_named_and_the_host_comes_back() {
+    let lab = Lab::behind_proxies("relay.only-the-proxy-knows.invalid:443");
+    let proxy = Proxy::http_to(lab.relay_address);
+    let mut host = Host::prepare(&lab, "office", Target::echo().address);
+    let variable = format!("http://proxy-user:proxy%3Apass@{}", proxy.address);
+    host.set("https_proxy", &variable);
+    host.run();
+    host.wait_until_linked();
+    let links = proxy.requests().len();
+
+    proxy.cut();
+    crate::harness::wait_for("another link", PATIENCE, || {
+        (proxy.requests().len() > links).then_some(())
+    });
+    host.wait_until_linked();
+
+    let words = format!("through proxy {}, was cut", proxy.address);
+    assert!(host.log().contains(&words), "{}", host.log());
+    let mut client = lab.client("home");
+    client.set("https_proxy", &variable);
+    works(&client.open(&host.id));
+}
+
 fn settings(kind: &str, address: SocketAddr) -> String {
     format!(
         "user_agent = \"Example/7 (telework)\"\n[proxy]\nkind = \"{kind}\"\naddress = \"{address}\"\n\

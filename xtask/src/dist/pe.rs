@@ -7,7 +7,7 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
 /// Libraries that every Windows 10 has, in all its editions. One that is missing keeps a program
 /// from starting, without a word; any other has to be loaded by name, when it is needed.
-const IMPORTS: [&str; 20] = [
+const IMPORTS: [&str; 22] = [
     "advapi32.dll",
     "api-ms-win-core-synch-l1-2-0.dll",
     "bcrypt.dll",
@@ -25,8 +25,10 @@ const IMPORTS: [&str; 20] = [
     "ole32.dll",
     "oleaut32.dll",
     "powrprof.dll",
+    "secur32.dll",
     "shell32.dll",
     "user32.dll",
+    "winhttp.dll",
     "ws2_32.dll",
 ];
 

@@ -15,6 +15,8 @@ pub(in crate::message) fn outer(error: &OuterError) -> Explanation {
         OuterError::Refused(refusal) => super::refusal(refusal),
         OuterError::Certificate { address, source } => certificate(source, address),
         OuterError::Proxy { proxy, source } => proxy_refusal(source, proxy),
+        OuterError::ProxySettings(source) => proxy_settings(source),
+        OuterError::ProxyScript { script, source } => proxy_script(script, source),
         OuterError::EntryUnusable(reason) => entry_unusable(reason),
         OuterError::UnknownBoard(board) => unknown_board(board),
         OuterError::NameNotFound { name, .. } => name_not_found(name),
@@ -26,6 +28,7 @@ pub(in crate::message) fn outer(error: &OuterError) -> Explanation {
         OuterError::HandshakeCut { address } => handshake_cut(address),
         OuterError::Tls { .. } => no_security(error),
         OuterError::Closed | OuterError::Lost(_) => broken_off(),
+        OuterError::CutBehindProxy { proxy } => cut_behind_proxy(proxy),
         OuterError::BadFrame(_) | OuterError::UnexpectedFrame(_) | OuterError::BoardList(_) => {
             nonsense(error)
         }
@@ -130,6 +133,15 @@ fn broken_off() -> Explanation {
     )
 }
 
+fn cut_behind_proxy(proxy: &Endpoint) -> Explanation {
+    explanation(
+        Who::YourNetwork,
+        format!("プロキシ {proxy} を通る中継サーバーとの接続が切れました。"),
+        "もう一度試してください。毎回同じくらいの時間で切れるときは、中継サーバーへの長い接続を\
+         許可するよう、ネットワークの管理者に頼んでください。時間で切るプロキシがあります。",
+    )
+}
+
 fn nonsense(error: &OuterError) -> Explanation {
     explanation(
         Who::Relay,
@@ -142,21 +154,64 @@ fn proxy_refusal(refusal: &ProxyRefusal, proxy: &Endpoint) -> Explanation {
     let (why, what_to_do) = match refusal {
         ProxyRefusal::Unreachable(source) => (
             format!("プロキシ {proxy} に接続できません（{source}）。"),
-            "設定にあるプロキシのアドレスを確認してください。".to_owned(),
+            "このPCがネットワークに接続されているか、また設定の [proxy] またはシステムの設定に\
+             あるプロキシのアドレスが正しいか確認してください。"
+                .to_owned(),
         ),
-        ProxyRefusal::Authentication { asked } => {
-            let offers = if asked.is_empty() {
-                String::new()
-            } else {
-                format!("プロキシが受け付ける方式：{asked}。")
-            };
-            (
-                format!("プロキシ {proxy} がユーザー名とパスワードを受け付けません。{offers}"),
-                "設定の [proxy] に user と password_file を書いてください。使える方式は、\
-                 HTTPではBasic認証、SOCKS5ではユーザー名とパスワードだけです。"
-                    .to_owned(),
-            )
-        }
+        ProxyRefusal::Authentication { asked } => (
+            format!(
+                "プロキシ {proxy} がユーザー名とパスワードを受け付けません。{}",
+                offers(asked)
+            ),
+            "設定の [proxy] にある user と password_file を確認してください。書かれていない\
+             ときは、このPCにログオンしている人の資格情報が使われ、拒否されています。"
+                .to_owned(),
+        ),
+        ProxyRefusal::NoUser { asked } => (
+            format!(
+                "プロキシ {proxy} がユーザー名とパスワードを求めています。{}",
+                offers(asked)
+            ),
+            "設定の [proxy] に user と password_file を書いてください。".to_owned(),
+        ),
+        ProxyRefusal::UnknownSchemes { asked } => (
+            format!(
+                "プロキシ {proxy} が求める認証方式は、ここでは使えません。{}",
+                offers(asked)
+            ),
+            "このPCを認証なしで通すか、Basic認証（WindowsではNTLMとNegotiateも）を許可する\
+             よう、ネットワークの管理者に頼んでください。"
+                .to_owned(),
+        ),
+        ProxyRefusal::Stranger { asked } => (
+            format!(
+                "プロキシ {proxy} が認証を求めていますが、このプロキシはネットワークが自動検出\
+                 (WPAD)で示したもので、誰でも示せるため、資格情報を送りません。{}",
+                offers(asked)
+            ),
+            format!(
+                "ネットワークの管理者に確認して、正しければ設定の [proxy] に kind = \"http\" と \
+                 address = \"{proxy}\" を書いてください。"
+            ),
+        ),
+        ProxyRefusal::Logon { scheme, source } => (
+            format!("このPCから {scheme} でプロキシ {proxy} にログインできません（{source}）。"),
+            "設定の [proxy] に user（「ドメイン\\ユーザー」の形）と password_file を書いて\
+             ください。書いてあるときは、ネットワークの管理者に聞いてください。"
+                .to_owned(),
+        ),
+        ProxyRefusal::LoginCut => (
+            format!("プロキシ {proxy} が認証の途中で接続を切ります。"),
+            "プロキシの手前で接続を切るものがないか、ネットワークの管理者に聞いてください。\
+             NTLMには切れない接続が必要です。"
+                .to_owned(),
+        ),
+        ProxyRefusal::Portal { answer } => (
+            format!("プロキシ {proxy} がブラウザー用のページに案内しています（{answer}）。"),
+            "ブラウザーでウェブページを開き、求められたらネットワークにログインして、\
+             もう一度試してください。"
+                .to_owned(),
+        ),
         ProxyRefusal::Forbidden { address, answer } => (
             format!("プロキシ {proxy} が {address} への接続を禁止しています（{answer}）。"),
             format!("{address} へのCONNECTを許可するよう、ネットワークの管理者に頼んでください。"),
@@ -173,6 +228,34 @@ fn proxy_refusal(refusal: &ProxyRefusal, proxy: &Endpoint) -> Explanation {
         ),
     };
     explanation(Who::YourNetwork, why, what_to_do)
+}
+
+fn offers(asked: &str) -> String {
+    match asked {
+        "" => String::new(),
+        asked => format!("プロキシが受け付ける方式：{asked}。"),
+    }
+}
+
+fn proxy_settings(source: &std::io::Error) -> Explanation {
+    explanation(
+        Who::ThisProgram,
+        format!("このPCのプロキシ設定を使えません（{source}）。"),
+        "設定を直すか、このプログラムの設定の [proxy] に使うものを書いてください。",
+    )
+}
+
+fn proxy_script(script: &str, source: &std::io::Error) -> Explanation {
+    explanation(
+        Who::YourNetwork,
+        format!(
+            "プロキシの自動構成スクリプト {script} を使えません（{source}）。\
+             プロキシなしでも接続できませんでした。"
+        ),
+        "このPCがネットワークに接続されているか確認してください。ブラウザーでウェブページが\
+         開けるときは、プロキシのアドレスをネットワークの管理者に聞いて、設定の [proxy] に\
+         書いてください。",
+    )
 }
 
 fn certificate(refusal: &CertificateRefusal, address: &Endpoint) -> Explanation {

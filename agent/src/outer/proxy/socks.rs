@@ -4,7 +4,7 @@ use tokio::net::TcpStream;
 use tokio_socks::Error;
 use tokio_socks::tcp::Socks5Stream;
 
-use crate::config::{Endpoint, ProxyServer};
+use crate::config::{Endpoint, Login, ProxyServer};
 use crate::outer::ProxyRefusal;
 
 /// Asks the proxy at the other end of `stream` for a connection to the board.
@@ -14,11 +14,11 @@ pub(super) async fn connect(
     address: &Endpoint,
 ) -> Result<TcpStream, ProxyRefusal> {
     let target = (address.host.as_str(), address.port);
-    let connected = match &server.credentials {
-        Some((user, password)) => {
+    let connected = match &server.login {
+        Login::User(user, password) => {
             Socks5Stream::connect_with_password_and_socket(stream, target, user, &password.0).await
         }
-        None => Socks5Stream::connect_with_socket(stream, target).await,
+        Login::Nobody | Login::LoggedOn => Socks5Stream::connect_with_socket(stream, target).await,
     };
     connected
         .map(Socks5Stream::into_inner)
@@ -34,12 +34,14 @@ fn explain(error: Error, address: &Endpoint) -> ProxyRefusal {
             ProxyRefusal::Unusable { reason }
         }
         Error::Io(source) => ProxyRefusal::Unreachable(source),
-        Error::NoAcceptableAuthMethods
-        | Error::AuthorizationRequired
-        | Error::PasswordAuthFailure(_)
-        | Error::InvalidAuthValues(_) => ProxyRefusal::Authentication {
+        Error::NoAcceptableAuthMethods | Error::AuthorizationRequired => ProxyRefusal::NoUser {
             asked: String::new(),
         },
+        Error::PasswordAuthFailure(_) | Error::InvalidAuthValues(_) => {
+            ProxyRefusal::Authentication {
+                asked: String::new(),
+            }
+        }
         Error::ConnectionNotAllowedByRuleset
         | Error::CommandNotSupported
         | Error::AddressTypeNotSupported => ProxyRefusal::Forbidden { address, answer },

@@ -3,6 +3,8 @@
 mod board;
 mod board_list;
 mod frames;
+mod login;
+mod office;
 mod proxy;
 mod trust;
 

@@ -3,6 +3,7 @@
 mod control;
 mod network;
 mod peer;
+mod proxy;
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use network::NetworkChanges;
 pub use peer::is_peer_allowed;
+pub(crate) use proxy::ProxySystem;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};

@@ -5,6 +5,7 @@ mod control;
 mod event_log;
 mod network;
 mod peer;
+mod proxy;
 pub(crate) mod service;
 pub(crate) mod window;
 
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 pub use network::NetworkChanges;
 pub use peer::is_peer_allowed;
+pub(crate) use proxy::ProxySystem;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};

@@ -14,6 +14,7 @@ pub(crate) struct Client {
     state: PathBuf,
     entry: Option<PathBuf>,
     logs: PathBuf,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// A tunnel that stands, and the address that leads into it.
@@ -37,12 +38,18 @@ impl Client {
             state,
             entry: Some(lab.entry()),
             logs: lab.logs(),
+            variables: Vec::new(),
         }
     }
 
     /// Replaces `client.toml`.
     pub(crate) fn configure(&self, text: &str) {
         fs::write(self.state.join("client.toml"), text).expect("client.toml is written");
+    }
+
+    /// Sets an environment variable of the client.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.variables.push((name, value.into()));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -58,6 +65,7 @@ impl Client {
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(program("tasuki-client"));
         command.arg("--state").arg(&self.state).arg(name);
+        command.envs(self.variables.iter().cloned());
         command
     }
 

@@ -17,6 +17,7 @@ pub(crate) struct Host {
     pub(crate) id: String,
     state: PathBuf,
     logs: PathBuf,
+    variables: Vec<(&'static str, String)>,
     process: Option<Process>,
 }
 
@@ -37,6 +38,7 @@ impl Host {
             id: original.id.clone(),
             state,
             logs: lab.logs(),
+            variables: Vec::new(),
             process: None,
         }
     }
@@ -53,6 +55,7 @@ impl Host {
             id: name.to_owned(),
             state: lab.path(name),
             logs: lab.logs(),
+            variables: Vec::new(),
             process: None,
         };
         host.done(
@@ -94,11 +97,16 @@ impl Host {
         &self.state
     }
 
+    /// Sets an environment variable of the host; a running one has to be started anew.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.variables.push((name, value.into()));
+    }
+
     pub(crate) fn run(&mut self) {
         self.process = Some(Process::start(
             &self.id,
             &self.logs,
-            &mut self.command("run"),
+            self.command("run").envs(self.variables.iter().cloned()),
         ));
     }
 

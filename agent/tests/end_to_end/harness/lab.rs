@@ -50,7 +50,18 @@ impl Lab {
         Self::make("Elsewhere", relay_address, "")
     }
 
+    /// With a relay whose address only proxies know. Where it really is, `relay_address` says.
+    pub(crate) fn behind_proxies(address: &str) -> Self {
+        let mut lab = Self::make_at("Lab", free_address(), address, "");
+        lab.start_relay();
+        lab
+    }
+
     fn make(name: &str, relay_address: SocketAddr, settings: &str) -> Self {
+        Self::make_at(name, relay_address, &relay_address.to_string(), settings)
+    }
+
+    fn make_at(name: &str, relay_address: SocketAddr, address: &str, settings: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("ts")
             .tempdir()
@@ -66,7 +77,6 @@ impl Lab {
         };
         fs::create_dir(lab.path("log")).expect("a folder for logs");
         lab.tasuki(&["deployment", "init", "--name", name, "--no-passphrase"]);
-        let address = lab.relay_address.to_string();
         let node = lab.path("node.toml");
         lab.tasuki(&[
             "node",
@@ -74,7 +84,7 @@ impl Lab {
             "board-1",
             "--lone",
             "--address",
-            &address,
+            address,
             "--out",
             text(&node),
         ]);

@@ -10,12 +10,19 @@ use super::Target;
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    /// What it carries.
+    carried: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
     /// HTTP CONNECT with Basic authentication.
     pub(crate) fn http() -> Self {
-        Self::new(accept_http)
+        Self::new(|stream| accept_http(stream, None))
+    }
+
+    /// The same for an address whose name nobody else knows.
+    pub(crate) fn http_to(address: SocketAddr) -> Self {
+        Self::new(move |stream| accept_http(stream, Some(address)))
     }
 
     /// SOCKS5 with user name and password (RFC 1928, RFC 1929).
@@ -23,20 +30,39 @@ impl Proxy {
         Self::new(accept_socks5)
     }
 
-    fn new(accept: fn(&TcpStream) -> Option<(String, TcpStream)>) -> Self {
+    fn new(
+        accept: impl Fn(&TcpStream) -> Option<(String, TcpStream)> + Send + Sync + 'static,
+    ) -> Self {
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let seen = Arc::clone(&requests);
+        let carried: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let (seen, keep) = (Arc::clone(&requests), Arc::clone(&carried));
         let target = Target::new(move |stream| {
             if let Some((request, onward)) = accept(&stream) {
                 seen.lock()
                     .expect("no test fails while it holds it")
                     .push(request);
+                keep.lock()
+                    .expect("no test fails while it holds it")
+                    .push(stream.try_clone().expect("a second handle"));
                 join(&stream, &onward);
             }
         });
         Self {
             address: target.address,
             requests,
+            carried,
+        }
+    }
+
+    /// Cuts whatever it carries, as some do after a while.
+    pub(crate) fn cut(&self) {
+        let mut carried = self
+            .carried
+            .lock()
+            .expect("no test fails while it holds it");
+        for stream in carried.drain(..) {
+            // It may have ended by itself.
+            let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
@@ -49,7 +75,7 @@ impl Proxy {
     }
 }
 
-fn accept_http(mut stream: &TcpStream) -> Option<(String, TcpStream)> {
+fn accept_http(mut stream: &TcpStream, known: Option<SocketAddr>) -> Option<(String, TcpStream)> {
     let mut lines = BufReader::with_capacity(1, stream).lines();
     let mut request = String::new();
     while let Some(Ok(line)) = lines.next() {
@@ -66,7 +92,11 @@ fn accept_http(mut stream: &TcpStream) -> Option<(String, TcpStream)> {
         return None;
     }
     let target = request.strip_prefix("CONNECT ")?.split(' ').next()?;
-    let onward = TcpStream::connect(target).ok()?;
+    let onward = match known {
+        Some(address) => TcpStream::connect(address),
+        None => TcpStream::connect(target),
+    };
+    let onward = onward.ok()?;
     stream.write_all(b"HTTP/1.1 200 Go\r\n\r\n").ok()?;
     Some((request, onward))
 }
