@@ -18,6 +18,9 @@ const LONGEST: Duration = Duration::from_secs(24);
 const STABLE: Duration = Duration::from_secs(60);
 /// A relay that says "never" is asked again once an hour: operators change their minds.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+/// What is left of such a wish when the network changes: a PC whose network changes all the time
+/// asks no more often than one whose link does not hold.
+const WISH_AFTER_CHANGE: Duration = Duration::from_secs(24);
 
 /// Delays between the attempts of one host or client.
 #[derive(Debug)]
@@ -54,11 +57,16 @@ impl Backoff {
         }
     }
 
-    /// The network has changed, so past failures mean nothing.
-    /// False: the delay running now is the relay's own wish and still stands.
-    pub fn wake(&mut self) -> bool {
+    /// The network has changed, so past failures mean nothing. Says how long the delay that runs
+    /// now may still last: a relay's wish a little, since it may have been meant for the address
+    /// that this PC had.
+    pub fn wake(&mut self) -> Duration {
         self.cap = FIRST;
-        !self.relay_asked
+        if self.relay_asked {
+            WISH_AFTER_CHANGE
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
@@ -130,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn network_change_ends_our_delay_but_not_the_relays() {
+    fn network_change_ends_our_delay_and_shortens_the_relays() {
         let mut backoff = Backoff::new(SEED);
 
         delays(&mut backoff, 10);
-        assert!(backoff.wake());
+        assert_eq!(backoff.wake(), Duration::ZERO);
         assert!(backoff.next_delay(None) <= FIRST);
 
-        backoff.next_delay(Some(Duration::from_secs(30)));
-        assert!(!backoff.wake());
+        backoff.next_delay(Some(Duration::from_secs(3600)));
+        assert_eq!(backoff.wake(), WISH_AFTER_CHANGE);
     }
 }

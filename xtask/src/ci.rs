@@ -37,7 +37,7 @@ const SOAK_VOID: i32 = 3;
 const TEST_PACKAGES: [Package; 12] = [
     Package {
         name: "faketime",
-        purpose: "a relay's clock jumps by a day",
+        purpose: "clocks of relays and hosts are wrong",
     },
     Package {
         name: "haproxy",

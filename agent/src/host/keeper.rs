@@ -3,16 +3,17 @@
 //! One link at a time, or two while moving: the new one is made before the old one goes.
 //! Failed attempts wait by `backoff`; a change of the network or of the state ends the wait.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use protocol::id::BoardName;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::link::{self, Ended, Wires};
-use super::station::Station;
+use super::station::{Link, Station};
 use super::status::{Trouble, seconds};
 use super::{Host, LinkError, status};
 use crate::backoff::Backoff;
@@ -21,6 +22,10 @@ use crate::platform::NetworkChanges;
 
 /// How often a state directory that cannot be used is looked at again.
 const STATE_WAIT: Duration = Duration::from_secs(30);
+/// How often watching the network is tried again where it has failed.
+const WATCH_WAIT: Duration = Duration::from_secs(60);
+/// How long an attempt may go on that began in a network which has changed since.
+const STALE_WAIT: Duration = Duration::from_secs(5);
 /// Moves that wait for the keeper.
 const MOVES_MAX: usize = 1;
 
@@ -61,9 +66,6 @@ struct Keeper<'h> {
 
 impl<'h> Keeper<'h> {
     fn new(host: &'h Arc<Host>, station: Station) -> Self {
-        let network = NetworkChanges::watch()
-            .inspect_err(|error| tracing::warn!(%error, "Cannot watch the network for changes"))
-            .ok();
         let (sender, moves) = mpsc::channel(MOVES_MAX);
         let wires = Wires {
             moves: sender,
@@ -73,7 +75,7 @@ impl<'h> Keeper<'h> {
             host,
             station,
             backoff: Backoff::new(rand::random()),
-            network,
+            network: watch_network(),
             links: JoinSet::new(),
             wires,
             moves,
@@ -93,9 +95,13 @@ impl<'h> Keeper<'h> {
     /// Tries until there is a new link.
     async fn attach(&mut self, boards: &[BoardName]) {
         loop {
-            let error = match self.station.register(boards).await {
-                Ok(link) => return self.take(link),
-                Err(error) => error,
+            let error = match self.attempt(boards).await {
+                Some(Ok(link)) => return self.take(link),
+                Some(Err(error)) => error,
+                None => {
+                    tracing::info!("Network changed; trying anew");
+                    continue;
+                }
             };
             let retry_at_once = error
                 .refusal()
@@ -111,8 +117,22 @@ impl<'h> Keeper<'h> {
         }
     }
 
+    /// One attempt. `None`: the network has changed meanwhile, and the attempt, which may wait for
+    /// an address that has gone, did not end soon after.
+    async fn attempt(&mut self, boards: &[BoardName]) -> Option<Result<Link, LinkError>> {
+        let mut registering = pin!(self.station.register(boards));
+        tokio::select! {
+            done = &mut registering => return Some(done),
+            () = changed(&mut self.network) => {
+                // That the relay has asked for a delay is of no interest: none runs.
+                self.backoff.wake();
+            }
+        }
+        timeout(STALE_WAIT, registering).await.ok()
+    }
+
     /// Makes `link` the newest one; older ones leave.
-    fn take(&mut self, link: super::station::Link) {
+    fn take(&mut self, link: Link) {
         let (epoch, board) = (link.epoch, link.board.to_string());
         let computer_id = link.side.computer_id.to_string();
         tracing::info!(board, computer_id, epoch, "Linked");
@@ -165,28 +185,42 @@ impl<'h> Keeper<'h> {
 
     /// Waits, or returns early when the network has changed.
     async fn wait(&mut self, delay: Duration) {
-        let end = Instant::now() + delay;
+        let mut end = Instant::now() + delay;
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(end) => return,
-                () = changed(&mut self.network) => if self.backoff.wake() {
-                    tracing::info!("Network changed; trying at once");
-                    return;
-                },
+                () = sleep_until(end) => return,
+                () = changed(&mut self.network) => {
+                    let rest = self.backoff.wake();
+                    end = end.min(Instant::now() + rest);
+                    tracing::info!(rest_ms = rest.as_millis(), "Network changed; trying at once");
+                }
             }
         }
     }
 }
 
+fn watch_network() -> Option<NetworkChanges> {
+    NetworkChanges::watch()
+        .inspect_err(|error| tracing::warn!(%error, "Cannot watch the network for changes"))
+        .ok()
+}
+
+/// Waits for a change of the network. Cancel safe.
 async fn changed(network: &mut Option<NetworkChanges>) {
-    match network {
-        Some(watched) => {
-            if let Err(error) = watched.changed().await {
-                tracing::warn!(%error, "The network is no longer watched for changes");
-                *network = None;
+    loop {
+        match network {
+            Some(watched) => match watched.changed().await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "The network is no longer watched for changes");
+                    *network = None;
+                }
+            },
+            None => {
+                sleep(WATCH_WAIT).await;
+                *network = watch_network();
             }
         }
-        None => std::future::pending().await,
     }
 }
 

@@ -100,6 +100,70 @@ fn a_killed_client_leaves_the_host_free_for_the_next() {
 }
 
 #[test]
+fn a_host_that_stood_still_until_the_relay_gave_it_up_is_linked_again() {
+    let lab = Lab::new();
+    let mut host = lab.host("office", Target::echo().address);
+    let client = lab.client("home");
+    let open = client.open(&host.id);
+    works(&open);
+
+    // As a virtual machine that is paused, or a PC that sleeps, session and all.
+    host.process().freeze();
+    wait_for("the relay to give the host up", PATIENCE, || {
+        (lab.relay_status()["hosts"]["online"] == 0).then_some(())
+    });
+    open.ended(PATIENCE).says(89, &["was lost"]);
+    host.process().go_on();
+
+    wait_for("the host at the relay", BACK_WITHIN, || {
+        (lab.relay_status()["hosts"]["online"] == 1).then_some(())
+    });
+    works(&client.open(&host.id));
+}
+
+#[test]
+fn a_clock_wrong_by_years_is_named_and_the_host_comes_back_when_it_is_right() {
+    const YEARS: i64 = 3 * 366 * 86_400;
+    let lab = Lab::new();
+    let mut host = Host::prepare(&lab, "office", Target::echo().address);
+    let clock = lab.path("clock");
+    let set = |seconds: i64| {
+        let fresh = lab.path("clock.new");
+        std::fs::write(&fresh, format!("{seconds:+}\n")).expect("is written");
+        std::fs::rename(fresh, &clock).expect("is put in place");
+    };
+    host.set("LD_PRELOAD", fake_clock());
+    host.set("FAKETIME_TIMESTAMP_FILE", clock.to_str().expect("is text"));
+    host.set("FAKETIME_NO_CACHE", "1");
+    host.set("FAKETIME_DISABLE_SHM", "1");
+    host.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    set(-YEARS);
+    host.run();
+
+    wait_for("the words", PATIENCE, || {
+        let trouble = host.status()["trouble"]["text"].to_string();
+        trouble
+            .contains("The clock of this PC is probably slow")
+            .then_some(())
+    });
+    set(0);
+
+    host.wait_until_linked_within(BACK_WITHIN);
+    works(&lab.client("home").open(&host.id));
+}
+
+/// Shows a program another time of day (Debian: faketime).
+fn fake_clock() -> String {
+    let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let library = format!("{folder}/faketime/libfaketime.so.1");
+    assert!(
+        std::path::Path::new(&library).exists(),
+        "no {library}: apt-get install faketime"
+    );
+    library
+}
+
+#[test]
 fn a_host_killed_at_any_stage_of_a_call_leaves_nobody_waiting() {
     let lab = Lab::new();
     let mut host = lab.host("office", Target::echo().address);
