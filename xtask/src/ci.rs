@@ -34,10 +34,14 @@ const SOAK: &str = "benches/scenarios/short.toml";
 const SOAK_VOID: i32 = 3;
 
 /// What the end-to-end tests start beside our own programs.
-const TEST_PACKAGES: [Package; 12] = [
+const TEST_PACKAGES: [Package; 13] = [
     Package {
         name: "faketime",
         purpose: "clocks of relays and hosts are wrong",
+    },
+    Package {
+        name: "fdisk",
+        purpose: "sfdisk reads the tables of planned disks",
     },
     Package {
         name: "haproxy",
