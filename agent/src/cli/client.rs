@@ -1,13 +1,16 @@
 //! What can be typed after `tasuki-client`; each command has a file of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::exit::{self, Exit};
 #[cfg(windows)]
 use super::window;
-use super::{connect, exit, forget_host, history};
+use super::{check, connect, forget_host, history};
+use crate::config::ClientConfig;
+use crate::state::StateDir;
 
 const ABOUT: &str = "Shows the desktop of an office PC at home, through a relay that cannot see \
     what passes.";
@@ -35,6 +38,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Connect(connect::Arguments),
+    Check(check::Arguments),
     History(history::Arguments),
     ForgetHost(forget_host::Arguments),
     #[cfg(windows)]
@@ -54,11 +58,22 @@ pub fn main() -> ExitCode {
     let state = arguments.state.as_deref();
     exit::of(match arguments.command {
         Command::Connect(arguments) => connect::run(state, arguments),
+        Command::Check(arguments) => run_check(state, &arguments),
         Command::History(arguments) => history::run(state, &arguments),
         Command::ForgetHost(arguments) => forget_host::run(state, &arguments),
         #[cfg(windows)]
         Command::Window(arguments) => window::run(state, &arguments),
     })
+}
+
+fn run_check(state: Option<&Path>, arguments: &check::Arguments) -> anyhow::Result<Exit> {
+    let dir = StateDir::open(state)?;
+    let config = ClientConfig::load(&dir.path().join("client.toml"))?;
+    let way = check::Way {
+        proxy: config.proxy,
+        user_agent: config.user_agent,
+    };
+    check::run(arguments, &way, || dir.client()?.entry())
 }
 
 /// What `tasuki-client-window` does.

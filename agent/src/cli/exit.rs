@@ -126,7 +126,8 @@ impl Exit {
         }
     }
 
-    fn of_outer(error: &OuterError) -> Self {
+    /// The class of a failure to reach a relay.
+    pub(super) fn of_outer(error: &OuterError) -> Self {
         match error {
             OuterError::Refused(refusal) => Self::of_refusal(refusal.code),
             OuterError::EntryUnusable(_) | OuterError::ProxySettings(_) => Self::Usage,

@@ -1,6 +1,6 @@
 //! What can be typed after `tasuki-host`; each command has a file of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -8,9 +8,11 @@ use clap::{Parser, Subcommand};
 
 #[cfg(windows)]
 use super::service;
-use super::{init, rename, reset_identity, run, set_password, status};
-use crate::cli::exit;
+use super::{check, init, rename, reset_identity, run, set_password, status};
+use crate::cli::exit::{self, Exit};
+use crate::config::HostConfig;
 use crate::platform;
+use crate::state::StateDir;
 
 const ABOUT: &str = "Makes this office PC reachable from home, through a relay that cannot see \
     what passes.";
@@ -51,6 +53,7 @@ enum Command {
     SetPassword(set_password::Arguments),
     Run(run::Arguments),
     Status(status::Arguments),
+    Check(check::Arguments),
     Rename(rename::Arguments),
     ResetIdentity(reset_identity::Arguments),
     #[cfg(windows)]
@@ -83,9 +86,20 @@ pub fn main() -> ExitCode {
         Command::SetPassword(arguments) => set_password::run(state, &arguments),
         Command::Run(arguments) => run::run(state, &arguments),
         Command::Status(arguments) => status::run(state, &arguments),
+        Command::Check(arguments) => run_check(state, &arguments),
         Command::Rename(arguments) => rename::run(state, &arguments),
         Command::ResetIdentity(arguments) => reset_identity::run(state, &arguments),
         #[cfg(windows)]
         Command::Service(arguments) => service::run(state, &arguments),
     })
+}
+
+fn run_check(state: Option<&Path>, arguments: &check::Arguments) -> anyhow::Result<Exit> {
+    let dir = StateDir::open(state)?;
+    let config = HostConfig::load(&dir.path().join("host.toml"))?;
+    let way = check::Way {
+        proxy: config.proxy,
+        user_agent: config.user_agent,
+    };
+    check::run(arguments, &way, || dir.host()?.entry())
 }

@@ -3,6 +3,7 @@
 //! `host` and `client` are the two programs. Words come from `crate::message` where somebody
 //! refused; passwords come from the terminal or a descriptor, never from an argument.
 
+mod check;
 pub mod client;
 mod connect;
 mod exit;

@@ -5,6 +5,7 @@
 //! its user. What strangers wrote (reasons, names, contacts) is printable by the time it gets
 //! here.
 
+pub mod check;
 mod ends;
 mod japanese;
 mod local;

@@ -21,7 +21,7 @@ impl Explain for OuterError {
             Self::UnknownBoard(board) => unknown_board(board),
             Self::NameNotFound { name, .. } => name_not_found(name),
             Self::Unreachable { address, source } => unreachable(address, source),
-            Self::NoAnswer { address } => no_answer(address),
+            Self::NoAnswer { address, .. } => no_answer(address),
             Self::WrongBoard { wanted, found, .. } => wrong_board(wanted, found),
             Self::OldTls { address } => old_tls(address),
             Self::NotTls { address, beginning } => not_tls(address, beginning),
@@ -414,6 +414,7 @@ mod tests {
             },
             OuterError::NoAnswer {
                 address: address.clone(),
+                connected: true,
             },
             OuterError::WrongBoard {
                 address: address.clone(),

@@ -60,6 +60,11 @@ impl Connection {
         &self.address
     }
 
+    /// The proxy on the way.
+    pub(super) fn proxy(&self) -> Option<&Endpoint> {
+        self.proxy.as_ref()
+    }
+
     /// This end's address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.stream.get_ref().0.get_ref().local_addr()

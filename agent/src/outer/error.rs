@@ -26,8 +26,9 @@ pub enum OuterError {
         address: Endpoint,
         source: io::Error,
     },
+    /// `connected`: something took the connection, and then said nothing.
     #[error("{address} does not answer")]
-    NoAnswer { address: Endpoint },
+    NoAnswer { address: Endpoint, connected: bool },
 
     /// What has been set on this PC is no setting.
     #[error("proxy settings of this PC are unusable: {0}")]

@@ -4,6 +4,7 @@
 //! but delivery. Read `connection` for what callers hold, `tls` for what is checked.
 
 pub mod board;
+pub mod check;
 mod connection;
 mod dial;
 mod error;
@@ -22,7 +23,7 @@ pub use connection::Connection;
 pub use error::{CertificateRefusal, OuterError, ProxyRefusal};
 use protocol::file::entry::Entry;
 use protocol::id::BoardName;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Endpoint, Proxy};
 use crate::platform;
@@ -120,23 +121,36 @@ impl Outer {
         let (addresses, wanted) = self.resolve(target)?;
         let mut worst = Worst::default();
         for address in &addresses {
-            let mut tries = self.routes.to(address).await;
-            while let Some(way) = tries.next().await {
-                match self.connect_by(&way, address, wanted, alpn).await {
-                    Ok(connection) => return Ok(connection),
-                    Err(error) => {
-                        tries.failed(&error);
-                        worst.take(error);
-                    }
+            let connected = self.connect_to(address, wanted, alpn, &mut worst).await;
+            if let Some(connection) = connected {
+                return Ok(connection);
+            }
+        }
+        Err(worst.into_failure().error)
+    }
+
+    /// Tries the ways to one address; `worst` hears of each that fails.
+    async fn connect_to(
+        &self,
+        address: &Endpoint,
+        wanted: Option<&BoardName>,
+        alpn: &[u8],
+        worst: &mut Worst,
+    ) -> Option<Connection> {
+        let mut tries = self.routes.to(address).await;
+        while let Some(way) = tries.next().await {
+            match self.connect_by(&way, address, wanted, alpn).await {
+                Ok(connection) => return Some(connection),
+                Err(error) => {
+                    tries.failed(&error);
+                    worst.take(error, way.address().cloned());
                 }
             }
-            tries
-                .trouble()
-                .into_iter()
-                .for_each(|error| worst.take(error));
         }
-        let none = || OuterError::EntryUnusable("it names no address".into());
-        Err(worst.0.unwrap_or_else(none))
+        if let Some(trouble) = tries.trouble() {
+            worst.take(trouble, None);
+        }
+        None
     }
 
     fn resolve<'t>(
@@ -166,40 +180,56 @@ impl Outer {
         if let Some(objection) = self.routes.objection(way) {
             return Err(objection);
         }
-        let connecting = async {
-            let stream = proxy::open(way, &self.user_agent, address, self.routes.system()).await?;
-            let (stream, board) = self.trust.shake_hands(stream, alpn, address).await?;
-            match wanted {
-                Some(wanted) if *wanted != board.name => Err(OuterError::WrongBoard {
-                    address: address.clone(),
-                    wanted: wanted.clone(),
-                    found: board.name,
-                }),
-                Some(_) | None => {
-                    let proxy = way.proxy().map(|server| server.address.clone());
-                    let boards = self.boards.clone();
-                    Ok(Connection::new(stream, board, address, proxy, boards))
-                }
-            }
-        };
-        let no_answer = || OuterError::NoAnswer {
+        let deadline = Instant::now() + WAY_DEADLINE;
+        let no_answer = |connected| OuterError::NoAnswer {
             address: address.clone(),
+            connected,
         };
-        timeout(WAY_DEADLINE, connecting)
-            .await
-            .map_err(|_elapsed| no_answer())?
+        let open = proxy::open(way, &self.user_agent, address, self.routes.system());
+        let opened = timeout_at(deadline, open).await;
+        let stream = opened.map_err(|_elapsed| no_answer(false))??;
+        let shake = self.trust.shake_hands(stream, alpn, address);
+        let shaken = timeout_at(deadline, shake).await;
+        let (stream, board) = shaken.map_err(|_elapsed| no_answer(true))??;
+        match wanted {
+            Some(wanted) if *wanted != board.name => Err(OuterError::WrongBoard {
+                address: address.clone(),
+                wanted: wanted.clone(),
+                found: board.name,
+            }),
+            Some(_) | None => {
+                let proxy = way.address().cloned();
+                let boards = self.boards.clone();
+                Ok(Connection::new(stream, board, address, proxy, boards))
+            }
+        }
     }
+}
+
+/// How a way failed.
+#[derive(Debug)]
+struct Failure {
+    error: OuterError,
+    /// The proxy on it.
+    proxy: Option<Endpoint>,
 }
 
 /// Of several failures the most telling one, and of those the first.
 #[derive(Default)]
-struct Worst(Option<OuterError>);
+struct Worst(Option<Failure>);
 
 impl Worst {
-    fn take(&mut self, error: OuterError) {
-        let before = self.0.as_ref().map(OuterError::weight);
+    fn take(&mut self, error: OuterError, proxy: Option<Endpoint>) {
+        let before = self.0.as_ref().map(|failure| failure.error.weight());
         if before.is_none_or(|before| before < error.weight()) {
-            self.0 = Some(error);
+            self.0 = Some(Failure { error, proxy });
         }
+    }
+
+    fn into_failure(self) -> Failure {
+        self.0.unwrap_or_else(|| Failure {
+            error: OuterError::EntryUnusable("it names no address".into()),
+            proxy: None,
+        })
     }
 }

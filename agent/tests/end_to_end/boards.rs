@@ -76,7 +76,7 @@ fn a_relay_that_speaks_only_an_old_kind_of_tls() {
 }
 
 /// A deployment whose board has a certificate for such years, and does nothing else.
-fn fake(years: (i32, i32)) -> Lab {
+pub(crate) fn fake(years: (i32, i32)) -> Lab {
     let ca_key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
     let mut ca = CertificateParams::default();
     ca.distinguished_name

@@ -12,6 +12,7 @@
 mod blind;
 mod boards;
 mod carry;
+mod check;
 mod guessing;
 mod harness;
 mod home;

@@ -144,7 +144,7 @@ fn a_box_that_opens_tls_is_named_by_its_issuer_with_the_exemption_to_ask_for() {
 }
 
 /// Answers every handshake with a certificate for the relay's name from its own CA.
-fn middlebox(issuer: &str) -> Target {
+pub(crate) fn middlebox(issuer: &str) -> Target {
     let ca_key = rcgen::KeyPair::generate().expect("a key");
     let mut ca = rcgen::CertificateParams::default();
     ca.distinguished_name

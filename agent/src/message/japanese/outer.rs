@@ -21,7 +21,7 @@ pub(in crate::message) fn outer(error: &OuterError) -> Explanation {
         OuterError::UnknownBoard(board) => unknown_board(board),
         OuterError::NameNotFound { name, .. } => name_not_found(name),
         OuterError::Unreachable { address, source } => unreachable(address, source),
-        OuterError::NoAnswer { address } => no_answer(address),
+        OuterError::NoAnswer { address, .. } => no_answer(address),
         OuterError::WrongBoard { wanted, found, .. } => wrong_board(wanted, found),
         OuterError::OldTls { address } => old_tls(address),
         OuterError::NotTls { address, beginning } => not_tls(address, beginning),

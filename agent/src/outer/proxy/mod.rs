@@ -40,6 +40,11 @@ impl Way {
             Self::Http(server) | Self::Socks5(server) => Some(server),
         }
     }
+
+    /// Where that is.
+    pub(super) fn address(&self) -> Option<&Endpoint> {
+        self.proxy().map(|server| &server.address)
+    }
 }
 
 /// Opens a TCP connection to a board. The caller sets the deadline.
