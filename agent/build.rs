@@ -1,4 +1,4 @@
-//! Gives the Windows programs their version, their manifest and the text of their events.
+//! Gives the Windows programs their version, their manifest, their icon and the text of their events.
 //!
 //! Also those of the crate in `desktop`. Nothing is done for other systems. The same source makes the same bytes.
 
@@ -37,15 +37,17 @@ const PROGRAMS: [(&str, &str, &str, &str); 4] = [
 const MANIFEST: &str = include_str!("resources/windows.manifest");
 /// With sharp letters and true pixels on every screen.
 const WINDOW_MANIFEST: &str = include_str!("resources/window.manifest");
+const ICON: &[u8] = include_bytes!("resources/tasuki.ico");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The manifests are a part of this program, and cargo sees when it has to be built anew.
+    // Manifests and icon are a part of this program, and cargo sees when it has to be built anew.
     println!("cargo:rerun-if-env-changed=CARGO_CFG_TARGET_OS");
     if env::var("CARGO_CFG_TARGET_OS")? != "windows" {
         return Ok(());
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no folder")?);
     fs::write(out.join("messages.bin"), messages())?;
+    fs::write(out.join("tasuki.ico"), ICON)?;
     let package = env::var("CARGO_PKG_NAME")?;
     for (_, program, description, manifest) in PROGRAMS.iter().filter(|(of, ..)| *of == package) {
         let file = out.join(format!("{program}.rc"));
@@ -70,10 +72,12 @@ fn resources(
     let file = out.join(format!("{program}.manifest"));
     fs::write(&file, manifest)?;
     let messages = out.join("messages.bin");
+    let icon = out.join("tasuki.ico");
     Ok(format!(
         r#"#pragma code_page(65001)
 1 24 "{manifest}"
 1 11 "{messages}"
+1 ICON "{icon}"
 1 VERSIONINFO
 FILEVERSION {numbers},0
 PRODUCTVERSION {numbers},0
@@ -97,6 +101,7 @@ FILETYPE 0x1
 "#,
         manifest = file.display(),
         messages = messages.display(),
+        icon = icon.display(),
     ))
 }
 

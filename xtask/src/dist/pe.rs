@@ -43,7 +43,8 @@ const HARDENING: [(u16, &str); 3] = [
     (pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT, "NX_COMPAT"),
 ];
 
-const RESOURCES: [(u16, &str); 3] = [
+const RESOURCES: [(u16, &str); 4] = [
+    (pe::RT_GROUP_ICON, "icon"),
     (pe::RT_VERSION, "version"),
     (pe::RT_MANIFEST, "manifest"),
     (pe::RT_MESSAGETABLE, "event messages"),
