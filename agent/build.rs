@@ -1,6 +1,6 @@
 //! Gives the Windows programs their version, their manifest, their icon and the text of their events.
 //!
-//! Also those of the crate in `desktop`. Nothing is done for other systems. The same source makes the same bytes.
+//! Also those of the crate in `desktop`. The same source makes the same bytes.
 
 use std::env;
 use std::error::Error;
@@ -8,12 +8,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crate, name, description and manifest.
-const PROGRAMS: [(&str, &str, &str, &str); 4] = [
+const PROGRAMS: [(&str, &str, &str, &str); 5] = [
     (
         "agent",
         "tasuki-host",
         "Tasuki host: makes this PC reachable",
         MANIFEST,
+    ),
+    (
+        "agent",
+        "tasuki-host-settings",
+        "Tasuki host: its settings",
+        WINDOW_MANIFEST,
     ),
     (
         "agent",

@@ -13,6 +13,7 @@ mod junction;
 pub mod message;
 pub mod outer;
 pub mod platform;
+pub mod settings;
 pub mod state;
 pub mod tunnel;
 pub mod window;

@@ -48,6 +48,8 @@ LangString HOST_TEXT ${LANG_ENGLISH} "For the office PC: makes it reachable from
 LangString HOST_TEXT ${LANG_JAPANESE} "職場の PC 用: サービスとして動作し、自宅から接続できるようにします。"
 LangString NO_ENTRY ${LANG_ENGLISH} "The host needs tasuki-entry.toml, which you have from whoever runs the relay: put it beside this installer, or name it with /ENTRY=FILE."
 LangString NO_ENTRY ${LANG_JAPANESE} "ホストには、中継サーバーの運営者から受け取った tasuki-entry.toml が必要です。このインストーラーと同じフォルダーに置くか、/ENTRY=ファイル で指定してください。"
+LangString SETTINGS ${LANG_ENGLISH} "Tasuki host settings"
+LangString SETTINGS ${LANG_JAPANESE} "Tasuki ホストの設定"
 LangString FAILED ${LANG_ENGLISH} "This failed:"
 LangString FAILED ${LANG_JAPANESE} "次の処理に失敗しました:"
 LangString STAYS ${LANG_ENGLISH} "Identity, password and logs stay in"
@@ -137,6 +139,9 @@ SectionEnd
 
 Section /o $(HOST_NAME) HOST_PART
     File "${PROGRAMS}\tasuki-host.exe"
+    File "${PROGRAMS}\tasuki-host-settings.exe"
+    Call ForgetSettings
+    CreateShortcut "$SMPROGRAMS\$(SETTINGS).lnk" "$INSTDIR\tasuki-host-settings.exe"
     !insertmacro Do '${HOST} init $ID'
     !insertmacro Do '${HOST} service install'
 SectionEnd
@@ -154,6 +159,8 @@ Section -After
     ${ElseIf} ${FileExists} "$INSTDIR\tasuki-host.exe"
         !insertmacro Do '${HOST} service remove'
         Delete "$INSTDIR\tasuki-host.exe"
+        Delete "$INSTDIR\tasuki-host-settings.exe"
+        Call ForgetSettings
     ${EndIf}
     ${Switch} $0
     ${Case} 1
@@ -178,6 +185,16 @@ Function LookForEntry
         Abort
     ${EndIf}
 FunctionEnd
+
+; The entry in the start menu, in whichever language it was made.
+!macro ForgetSettings UN
+    Function ${UN}ForgetSettings
+        Delete "$SMPROGRAMS\Tasuki host settings.lnk"
+        Delete "$SMPROGRAMS\Tasuki ホストの設定.lnk"
+    FunctionEnd
+!macroend
+!insertmacro ForgetSettings ""
+!insertmacro ForgetSettings "un."
 
 Function ChooseSections
     !insertmacro UnselectSection ${CLIENT}
@@ -205,6 +222,8 @@ Section Uninstall
     Delete "$INSTDIR\tasuki-client.exe"
     Delete "$INSTDIR\tasuki-client-window.exe"
     Delete "$INSTDIR\tasuki-host.exe"
+    Delete "$INSTDIR\tasuki-host-settings.exe"
+    Call un.ForgetSettings
     Delete "$INSTDIR\tasuki-entry.toml"
     Delete "$INSTDIR\uninstall.exe"
     ; Only when nothing else lies in it.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 
+use super::{check, init, reload, rename, reset_identity, run, set_password, status};
 #[cfg(windows)]
-use super::service;
-use super::{check, init, rename, reset_identity, run, set_password, status};
+use super::{protect_settings, service};
 use crate::cli::exit::{self, Exit};
 use crate::config::HostConfig;
 use crate::platform;
@@ -54,8 +54,11 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Check(check::Arguments),
+    Reload(reload::Arguments),
     Rename(rename::Arguments),
     ResetIdentity(reset_identity::Arguments),
+    #[cfg(windows)]
+    ProtectSettings(protect_settings::Arguments),
     #[cfg(windows)]
     Service(service::Arguments),
 }
@@ -87,8 +90,11 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(state, &arguments),
         Command::Status(arguments) => status::run(state, &arguments),
         Command::Check(arguments) => run_check(state, &arguments),
+        Command::Reload(arguments) => reload::run(state, &arguments),
         Command::Rename(arguments) => rename::run(state, &arguments),
         Command::ResetIdentity(arguments) => reset_identity::run(state, &arguments),
+        #[cfg(windows)]
+        Command::ProtectSettings(arguments) => protect_settings::run(state, &arguments),
         #[cfg(windows)]
         Command::Service(arguments) => service::run(state, &arguments),
     })
@@ -102,4 +108,10 @@ fn run_check(state: Option<&Path>, arguments: &check::Arguments) -> anyhow::Resu
         user_agent: config.user_agent,
     };
     check::run(arguments, &way, || dir.host()?.entry())
+}
+
+/// What `tasuki-host-settings` does.
+#[cfg(windows)]
+pub fn open_settings() -> ExitCode {
+    super::settings::open()
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use protocol::id::ComputerId;
 
 use super::exit::{Exit, UsageError};
-use super::{host_folder, read_entry, say};
+use super::{read_entry, say};
 use crate::host::control::{Request, ask};
 use crate::platform::propose_computer_id;
 use crate::state::{HostState, StateDir, entry_beside_executable};
@@ -58,7 +58,7 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         say::answer(&"The identity of this PC was made just now and never leaves it.");
     }
     say::answer(&settle_name(&host, arguments.id.as_ref())?);
-    let running = ask(&host_folder(&dir), Request::Reload).ok().flatten();
+    let running = ask(&dir.host_folder(), Request::Reload).ok().flatten();
     say::answer(&next_step(&host, running.is_some())?);
     Ok(Exit::Done)
 }

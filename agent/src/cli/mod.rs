@@ -12,6 +12,9 @@ mod history;
 pub mod host;
 mod init;
 mod password;
+#[cfg(windows)]
+mod protect_settings;
+mod reload;
 mod rename;
 mod reset_identity;
 mod run;
@@ -19,16 +22,17 @@ mod say;
 #[cfg(windows)]
 mod service;
 mod set_password;
+#[cfg(windows)]
+mod settings;
 mod status;
 #[cfg(windows)]
 mod window;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 
 use crate::platform;
-use crate::state::StateDir;
 
 /// The help of `--state`.
 fn state_help(content: &str) -> String {
@@ -36,11 +40,6 @@ fn state_help(content: &str) -> String {
         "Folder that holds {content} [default: {}]",
         platform::STATE_HELP
     )
-}
-
-/// The host's folder in the state directory, by which its control socket is found.
-fn host_folder(state: &StateDir) -> PathBuf {
-    state.path().join("host")
 }
 
 fn read_entry(path: &Path) -> anyhow::Result<String> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::exit::{Exit, UsageError};
-use super::{host_folder, say};
+use super::say;
 use crate::host::control::{Request, ask};
 use crate::platform::propose_computer_id;
 use crate::state::StateDir;
@@ -49,7 +49,7 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
     say::answer(&format!(
         "This office PC has a new identity and will ask for the computer ID {wish}."
     ));
-    if ask(&host_folder(&dir), Request::Reload)?.is_none() {
+    if ask(&dir.host_folder(), Request::Reload)?.is_none() {
         say::answer(&"Next: tasuki-host run");
     }
     Ok(Exit::Done)

@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::exit::{Exit, UsageError};
-use super::{host_folder, say};
-use crate::config::{HostConfig, Program, Target};
+use super::say;
+use crate::config::{ConfigError, HostConfig, Program, Target};
 use crate::host;
 use crate::host::log::{self, Place};
 use crate::platform;
@@ -24,8 +24,8 @@ const AFTER: &str = "\
 It stays linked to the relay for as long as it runs: after any failure it tries again by itself, \
 and at once when the network changes. Stop it with Ctrl-C (or SIGTERM on Linux); connected clients are told.
 
-Settings are read from host.toml in the state directory. A new password or name needs no restart; \
-a change of host.toml does.
+Settings are read from host.toml in the state directory. A new password or name counts at once, a \
+change of host.toml after `tasuki-host reload`; only log and max_sessions wait for a restart.
 
 Logs go to the terminal, to daily files in the folder host/log of the state directory, and to a \
 syslog server if host.toml names one.";
@@ -84,17 +84,25 @@ pub(super) fn serve<S: Future<Output = ()>>(
     stop: impl FnOnce() -> io::Result<S>,
 ) -> anyhow::Result<()> {
     let dir = StateDir::open(state)?;
-    let mut config = HostConfig::load(&dir.path().join("host.toml"))?;
+    let file = dir.path().join("host.toml");
+    let config = HostConfig::load(&file)?;
     let state = dir.host()?;
     if state.entry()?.is_none() {
         let text = "this office PC is not prepared yet; run tasuki-host init --entry FILE";
         return Err(UsageError(text.into()).into());
     }
-    let folder = host_folder(&dir);
-    if let Some(path) = shared {
+    let folder = dir.host_folder();
+    let shared = shared.map(|path| {
         let arguments = vec!["--certificate".into(), folder.join(CERTIFICATE).into()];
-        config.target = Target::Program(Arc::new(Program { path, arguments }));
-    }
+        Target::Program(Arc::new(Program { path, arguments }))
+    });
+    let load = move || -> Result<HostConfig, ConfigError> {
+        let mut config = HostConfig::load(&file)?;
+        if let Some(shared) = &shared {
+            config.target = shared.clone();
+        }
+        Ok(config)
+    };
     log::start(&config.log, &folder.join("log"), place)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -103,6 +111,6 @@ pub(super) fn serve<S: Future<Output = ()>>(
         .context("cannot start")?;
     runtime.block_on(async {
         let stop = stop()?;
-        host::run(state, &folder, config, stop).await
+        host::run(state, &folder, load, stop).await
     })
 }

@@ -46,17 +46,7 @@ pub(super) struct Arguments {
 pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let host = StateDir::open(state)?.host()?;
     let exempt = arguments.without_symbols;
-    let password = match arguments.password_fd {
-        Some(number) => {
-            let password = password::from_descriptor(number)?;
-            rule(&password, exempt)?;
-            password
-        }
-        None => {
-            come_back_from_ctrl_c()?;
-            ask_twice(exempt)?
-        }
-    };
+    let password = new_password(arguments.password_fd, exempt)?;
     let record = PasswordRecord::register(&password)?;
     host.set_password_record(&record.to_bytes())?;
     say::answer(&"The password is set. It counts from the next call on.");
@@ -64,6 +54,20 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         say::answer(&"Next: tasuki-host init --entry FILE");
     }
     Ok(Exit::Done)
+}
+
+/// One that is good enough, from a descriptor or the terminal.
+pub(super) fn new_password(
+    descriptor: Option<u32>,
+    exempt: bool,
+) -> anyhow::Result<Zeroizing<String>> {
+    let Some(number) = descriptor else {
+        come_back_from_ctrl_c()?;
+        return ask_twice(exempt);
+    };
+    let password = password::from_descriptor(number)?;
+    rule(&password, exempt)?;
+    Ok(password)
 }
 
 /// Ctrl-C ends the prompt with an error, and the terminal shows again what is typed.

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::exit::Exit;
-use super::{host_folder, say};
+use super::say;
 use crate::host::control::{Request, ask};
 use crate::host::status::Status;
 use crate::state::StateDir;
@@ -28,9 +28,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let dir = StateDir::open(state)?;
-    let status = match ask(&host_folder(&dir), Request::Status)? {
+    let status = match ask(&dir.host_folder(), Request::Status)? {
         Some(status) => status,
-        None => at_rest(&dir)?,
+        None => Status::at_rest(&dir.host()?)?,
     };
     if arguments.json {
         say::answer(&serde_json::to_string(&status)?);
@@ -41,18 +41,5 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         Exit::Done
     } else {
         Exit::Failed
-    })
-}
-
-/// What the disk tells while no host runs.
-fn at_rest(dir: &StateDir) -> anyhow::Result<Status> {
-    let host = dir.host()?;
-    let claim = host.claim()?;
-    Ok(Status {
-        running: false,
-        computer_id: claim.map(|signed| signed.claim.computer_id.to_string()),
-        wish: host.wish()?.map(|wish| wish.to_string()),
-        password_set: host.password_record()?.is_some(),
-        ..Status::default()
     })
 }

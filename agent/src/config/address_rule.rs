@@ -1,5 +1,6 @@
 //! Address rules (A11): which client addresses a host lets in.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -12,6 +13,16 @@ use protocol::from_toml_text;
 pub enum Verdict {
     Permit,
     Deny,
+}
+
+impl Verdict {
+    /// As `host.toml` says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// One rule.
@@ -33,6 +44,37 @@ impl AddressRules {
             .iter()
             .find(|rule| rule.range.contains(&client))
             .map_or(Verdict::Permit, |rule| rule.verdict)
+    }
+}
+
+impl AddressRule {
+    /// A single address without its length.
+    pub(crate) fn range_text(&self) -> String {
+        if self.range.prefix_len() == self.range.max_prefix_len() {
+            self.range.addr().to_string()
+        } else {
+            self.range.to_string()
+        }
+    }
+}
+
+/// As one line.
+impl fmt::Display for AddressRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.verdict.name(), self.range_text())
+    }
+}
+
+impl FromStr for AddressRule {
+    type Err = &'static str;
+
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        let (verdict, range) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let all = [Verdict::Permit, Verdict::Deny];
+        let verdict = all.into_iter().find(|known| known.name() == verdict);
+        let verdict = verdict.ok_or("begins with neither permit nor deny")?;
+        let Range(range) = range.trim().parse()?;
+        Ok(Self { verdict, range })
     }
 }
 
@@ -155,6 +197,30 @@ mod tests {
 
         assert_eq!(verdict(&rules, "198.51.100.1"), Verdict::Deny);
         assert_eq!(verdict(&rules, "2001:db8::1"), Verdict::Deny);
+    }
+
+    #[test]
+    fn a_rule_is_one_line_and_comes_back() {
+        for line in [
+            "permit 192.0.2.7",
+            "deny 192.0.2.0/24",
+            "deny ::/0",
+            "permit 2001:db8::1",
+        ] {
+            let rule: AddressRule = line.parse().expect("is a rule");
+
+            assert_eq!(rule.to_string(), line);
+        }
+        for line in [
+            "",
+            "permit",
+            "allow ::/0",
+            "deny 192.0.2.7/24",
+            "deny ::1 ::2",
+            "Deny ::1",
+        ] {
+            assert!(line.parse::<AddressRule>().is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::file::reader::Table;
+use protocol::file::reader::{Problems, Table, read};
 use protocol::text::Text;
 
 use super::{AddressRules, ConfigError, Endpoint, Proxy, address_rule, proxy};
@@ -59,6 +59,8 @@ pub struct HostConfig {
     pub log: LogConfig,
     /// Sessions at once.
     pub max_sessions: u16,
+    /// This PC does not sleep while the host runs (A14).
+    pub stay_awake: bool,
 }
 
 /// Where logs go beside the terminal or the journal (A13).
@@ -74,6 +76,11 @@ impl HostConfig {
     /// Reads the file; one that is not there means defaults.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         super::load(path, |top, folder| Some(take(top, folder)))
+    }
+
+    /// Reads the text of a file that lies in `folder`.
+    pub fn parse(source: &str, folder: &Path) -> Result<Self, Problems> {
+        read(source, |top| Some(take(top, folder)))
     }
 }
 
@@ -98,6 +105,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
     if !(1..=SESSIONS_MAX).contains(&max_sessions) {
         top.reject("max_sessions", format!("must be 1 to {SESSIONS_MAX}"));
     }
+    let stay_awake = top.optional("stay_awake").unwrap_or(true);
     HostConfig {
         target: Target::Service(target),
         address_rules: AddressRules(rules),
@@ -106,6 +114,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
         message,
         log,
         max_sessions,
+        stay_awake,
     }
 }
 
@@ -145,6 +154,7 @@ mod tests {
         assert_eq!(config.target, Target::Service(desktop()));
         assert_eq!(config.proxy, Proxy::System(Login::LoggedOn));
         assert_eq!(config.max_sessions, SESSIONS);
+        assert!(config.stay_awake);
         assert!(config.user_agent.starts_with("tasuki/"));
         assert!(config.address_rules.0.is_empty());
     }
@@ -153,7 +163,7 @@ mod tests {
     fn reads_every_key() {
         let config = load(
             "target = \"[::1]:3390\"\nuser_agent = \"Mozilla/5.0 (X11)\"\n\
-             message = \"Lock your\\nscreen.\"\nmax_sessions = 64\n\
+             message = \"Lock your\\nscreen.\"\nmax_sessions = 64\nstay_awake = false\n\
              [proxy]\nkind = \"http\"\naddress = \"proxy.example:8080\"\nuser = \"u\"\n\
              password_file = \"proxy-password\"\n\
              [[address_rule]]\npermit = \"192.0.2.0/24\"\n[[address_rule]]\ndeny = \"::/0\"\n\
@@ -164,6 +174,7 @@ mod tests {
         let target = "[::1]:3390".parse().expect("is an address");
         assert_eq!(config.target, Target::Service(target));
         assert_eq!(config.message.as_str(), "Lock your\nscreen.");
+        assert!(!config.stay_awake);
         let verdicts: Vec<Verdict> = config
             .address_rules
             .0

@@ -16,6 +16,7 @@ pub use client::ClientConfig;
 pub use endpoint::{Endpoint, EndpointError};
 pub use host::{HostConfig, LogConfig, Program, Target};
 use protocol::file::reader::{Problems, Table, read};
+pub(crate) use proxy::is_plain;
 pub use proxy::{Login, Password, Proxy, ProxyServer};
 
 /// A configuration file cannot be used.
@@ -28,6 +29,14 @@ pub enum ConfigError {
     },
     #[error("{path} has mistakes:\n{problems}")]
     Mistakes { path: PathBuf, problems: Problems },
+}
+
+impl ConfigError {
+    /// What was found in the file at `path`.
+    pub(crate) fn of(path: &Path) -> impl FnOnce(Problems) -> Self {
+        let path = path.to_owned();
+        move |problems| Self::Mistakes { path, problems }
+    }
 }
 
 /// Reads the file at `path`, or nothing at all if there is no such file.
@@ -45,21 +54,24 @@ fn load<T>(
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    read(&source, |top| take(top, folder)).map_err(|problems| ConfigError::Mistakes {
-        path: path.to_owned(),
-        problems,
-    })
+    read(&source, |top| take(top, folder)).map_err(ConfigError::of(path))
 }
 
-/// `user_agent`: what an HTTP proxy gets to see. It becomes a header, so it stays printable ASCII.
+/// What an HTTP proxy gets to see if nothing else is said.
+pub(crate) const USER_AGENT: &str = concat!("tasuki/", env!("CARGO_PKG_VERSION"));
+
+/// It becomes a header, so it stays printable ASCII.
+pub(crate) fn is_user_agent(text: &str) -> bool {
+    let is_printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    (1..=200).contains(&text.len()) && text.bytes().all(is_printable)
+}
+
+/// `user_agent`.
 fn take_user_agent(top: &mut Table<'_>) -> String {
     let user_agent: String = top
         .optional("user_agent")
-        .unwrap_or_else(|| concat!("tasuki/", env!("CARGO_PKG_VERSION")).to_owned());
-    let printable = user_agent
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    if user_agent.is_empty() || user_agent.len() > 200 || !printable {
+        .unwrap_or_else(|| USER_AGENT.to_owned());
+    if !is_user_agent(&user_agent) {
         top.reject("user_agent", "must be 1 to 200 printable ASCII characters");
     }
     user_agent

@@ -3,6 +3,7 @@
 //! Without a word the system's settings count, as they do for browsers.
 
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -51,8 +52,16 @@ pub enum Login {
 }
 
 /// A password; never printed, wiped on drop.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Password(pub Zeroizing<String>);
+
+impl Deref for Password {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,6 +179,6 @@ fn take_user(
 }
 
 /// What fits both kinds of proxy: SOCKS5 counts in one byte, HTTP forbids control characters.
-fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
 }

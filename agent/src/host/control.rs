@@ -1,4 +1,4 @@
-//! The running host's local door: how `status`, `rename` and `reset-identity` reach it.
+//! The running host's local door: how commands and the settings tool reach it.
 //!
 //! One line of JSON asks, one answers. Who may knock is the platform's part: nobody who may
 //! not open the host's folder. Whoever opens the door holds the state's run lock.
@@ -31,7 +31,7 @@ const ASKERS_MAX: usize = 8;
 pub enum Request {
     /// How do you stand?
     Status,
-    /// Identity or wish have changed on disk: take them up.
+    /// Identity, wish or `host.toml` have changed on disk: take them up.
     Reload,
 }
 
@@ -49,8 +49,14 @@ impl Control {
         Ok(Self { listener })
     }
 
-    /// Answers until dropped; `refresh` brings `live` up to date, a `Reload` wakes `reload`.
-    pub async fn serve(&mut self, live: &Arc<Live>, reload: &Arc<Notify>, refresh: impl Fn()) {
+    /// Answers until dropped. `prepare` hears each request first, and brings `live` up to date;
+    /// a `Reload` then wakes `reload`.
+    pub async fn serve(
+        &mut self,
+        live: &Arc<Live>,
+        reload: &Arc<Notify>,
+        prepare: impl Fn(Request) + Clone + Send + 'static,
+    ) {
         let askers = Arc::new(Semaphore::new(ASKERS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&askers).acquire_owned().await else {
@@ -64,10 +70,10 @@ impl Control {
                     continue;
                 }
             };
-            refresh();
             let (live, reload) = (Arc::clone(live), Arc::clone(reload));
+            let prepare = prepare.clone();
             tokio::spawn(async move {
-                let answered = answer(stream, &live, &reload);
+                let answered = answer(stream, &live, &reload, prepare);
                 // An asker that went away or stays silent is dropped.
                 let _ = timeout(PATIENCE, answered).await;
                 drop(permit);
@@ -80,12 +86,15 @@ async fn answer(
     stream: impl AsyncRead + AsyncWrite,
     live: &Live,
     reload: &Notify,
+    prepare: impl Fn(Request),
 ) -> io::Result<()> {
     let (source, mut sink) = split(stream);
     let mut line = String::new();
     let mut source = BufReader::new(source.take(LINE_MAX));
     source.read_line(&mut line).await?;
-    match serde_json::from_str(&line)? {
+    let request = serde_json::from_str(&line)?;
+    prepare(request);
+    match request {
         Request::Status => {}
         Request::Reload => reload.notify_one(),
     }
@@ -132,7 +141,7 @@ mod tests {
 
         let asked = tokio::task::spawn_blocking(move || ask(&path, Request::Reload));
         let answer = tokio::select! {
-            () = control.serve(&live, &reload, || {}) => unreachable!("serves for ever"),
+            () = control.serve(&live, &reload, |_| {}) => unreachable!("serves for ever"),
             answer = asked => answer.expect("no panic").expect("an answer"),
         };
 

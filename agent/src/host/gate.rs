@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use protocol::refusal::{Refusal, RefusalCode};
 use tokio::time::Instant;
 
-use crate::config::{AddressRules, Verdict};
+use super::in_force::InForce;
+use crate::config::Verdict;
 use crate::state::HostState;
 use crate::tunnel::host::{Attempt, Gate};
 use crate::tunnel::lockout::Lockout;
@@ -15,16 +16,16 @@ use crate::tunnel::password::PasswordRecord;
 /// The one gate of a host, for all its callers.
 pub(super) struct Doorkeeper {
     state: HostState,
-    rules: AddressRules,
+    settings: Arc<InForce>,
     lockout: Mutex<Lockout>,
     started: Instant,
 }
 
 impl Doorkeeper {
-    pub(super) fn new(state: HostState, rules: AddressRules) -> Self {
+    pub(super) fn new(state: HostState, settings: Arc<InForce>) -> Self {
         Self {
             state,
-            rules,
+            settings,
             lockout: Mutex::default(),
             started: Instant::now(),
         }
@@ -37,7 +38,7 @@ impl Doorkeeper {
     }
 
     fn check_address(&self, address: IpAddr) -> Result<(), RefusalCode> {
-        match self.rules.verdict(address) {
+        match self.settings.now().address_rules.verdict(address) {
             Verdict::Permit => Ok(()),
             Verdict::Deny => Err(RefusalCode::AddressDenied),
         }

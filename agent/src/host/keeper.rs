@@ -41,7 +41,7 @@ pub(super) async fn keep(host: &Arc<Host>) {
 }
 
 async fn keep_one_identity(host: &Arc<Host>) {
-    match Station::load(&host.state, &host.config) {
+    match Station::load(&host.state, &host.settings.now()) {
         Ok(station) => Keeper::new(host, station).run().await,
         Err(error) => {
             note(host, &error, STATE_WAIT);
@@ -237,7 +237,8 @@ fn note(host: &Host, error: &LinkError, delay: Duration) {
     host.live.change(|status| {
         status.trouble = Some(Trouble {
             at: seconds(SystemTime::now()),
-            text: explanation.to_string(),
+            text: format!("{explanation:#}"),
+            japanese: error.explain_in_japanese().to_string(),
         });
     });
 }

@@ -1,37 +1,44 @@
 //! The office side: stays linked to a relay, answers invites, serves streams to the desktop.
 //!
 //! `keeper` holds the link for life, `station` registers, `link` is one link, `call` one
-//! invite, `session` one tunnel. `status` and `control` tell the commands how it stands.
+//! invite, `session` one tunnel. `status` and `control` tell the commands how it stands,
+//! `in_force` are its settings, `rename` is what commands do that take a while.
 //! Must never let a caller past the gate, log content, or end a session because a link ended.
 
 mod call;
 pub mod control;
 mod error;
 mod gate;
+mod in_force;
 mod keeper;
 mod link;
 pub mod log;
 mod pace;
+pub mod rename;
 mod session;
 mod station;
 pub mod status;
 mod syslog;
 mod target;
+mod vigil;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 
 pub use error::LinkError;
 
-use crate::config::HostConfig;
+use crate::config::{ConfigError, HostConfig};
+use crate::platform;
 use crate::state::HostState;
-use control::Control;
+use control::{Control, Request};
 use gate::Doorkeeper;
+use in_force::InForce;
 use pace::Pace;
 use status::Live;
+use vigil::{Power, Vigil};
 
 /// Program and version, as the relay hears it.
 const SOFTWARE: &str = concat!("tasuki-host ", env!("CARGO_PKG_VERSION"));
@@ -44,7 +51,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What all tasks of a running host share.
 struct Host {
     state: HostState,
-    config: HostConfig,
+    settings: Arc<InForce>,
     live: Arc<Live>,
     reload: Arc<Notify>,
     /// Epoch of the newest link; invites on older ones are stale.
@@ -56,19 +63,34 @@ struct Host {
     strange_calls: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
+    vigil: Mutex<Vigil<ThisPc>>,
 }
 
-/// Runs the host until `stop` ends. `folder` is the host's part of the state directory.
+/// The real one.
+struct ThisPc;
+
+impl Power for ThisPc {
+    type Hold = platform::Awake;
+
+    fn keep_awake(&self) -> std::io::Result<platform::Awake> {
+        platform::keep_awake()
+    }
+}
+
+/// Runs the host until `stop` ends. `folder` is the host's part of the state directory; `load`
+/// reads the settings, now and whenever they have changed.
 pub async fn run(
     state: HostState,
     folder: &Path,
-    config: HostConfig,
+    load: impl Fn() -> Result<HostConfig, ConfigError> + Send + Sync + 'static,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let _lock = state.lock()?;
     let mut control = Control::bind(folder)?;
+    let settings = Arc::new(InForce::new(load)?);
+    let config = settings.now();
     let host = Arc::new(Host {
-        doorkeeper: Doorkeeper::new(state.clone(), config.address_rules.clone()),
+        doorkeeper: Doorkeeper::new(state.clone(), Arc::clone(&settings)),
         pace: Pace::default(),
         live: Arc::default(),
         reload: Arc::default(),
@@ -77,21 +99,59 @@ pub async fn run(
         strange_calls: Arc::new(Semaphore::new(CALLS_MAX)),
         sessions: Arc::new(Semaphore::new(config.max_sessions.into())),
         stopping: watch::Sender::new(false),
+        vigil: Mutex::new(Vigil::new(ThisPc)),
         state,
-        config,
+        settings,
     });
-    tracing::info!(target = %host.config.target, "Host starts");
+    tracing::info!(target = %config.target, "Host starts");
+    host.keep_vigil(&config);
+    let prepare = {
+        let host = Arc::clone(&host);
+        move |request| host.prepare_for(request)
+    };
     tokio::select! {
         () = stop => {}
         () = keeper::keep(&host) => {}
-        () = control.serve(&host.live, &host.reload, || host.refresh_status()) => {}
+        () = control.serve(&host.live, &host.reload, prepare) => {}
     }
-    host.say_good_bye().await;
+    host.say_good_bye(config.max_sessions).await;
     tracing::info!("Host stops");
     Ok(())
 }
 
 impl Host {
+    fn prepare_for(&self, request: Request) {
+        if request == Request::Reload {
+            self.take_up_settings();
+        }
+        self.refresh_status();
+    }
+
+    /// Settings count from the next call, stream and link on; sessions stay.
+    fn take_up_settings(&self) {
+        let (mut refused, mut waiting) = (None, Vec::new());
+        match self.settings.reload() {
+            Ok(reloaded) => {
+                let names = reloaded.waiting.into_iter();
+                waiting = names.map(str::to_owned).collect();
+                self.keep_vigil(&self.settings.now());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "The settings were not taken; those from before hold");
+                refused = Some(error.to_string());
+            }
+        }
+        self.live.change(|status| {
+            status.refused_settings = refused;
+            status.waiting_settings = waiting;
+        });
+    }
+
+    fn keep_vigil(&self, config: &HostConfig) {
+        let mut vigil = self.vigil.lock().unwrap_or_else(PoisonError::into_inner);
+        vigil.set(config.stay_awake);
+    }
+
     /// What the status shows but no event tells: files that commands change.
     fn refresh_status(&self) {
         let password_set = self
@@ -107,10 +167,9 @@ impl Host {
     }
 
     /// Tells every session that the host stops, and waits until they have passed it on.
-    async fn say_good_bye(&self) {
+    async fn say_good_bye(&self, places: u16) {
         self.stopping.send_replace(true);
-        let all = u32::from(self.config.max_sessions);
-        let gone = self.sessions.acquire_many(all);
+        let gone = self.sessions.acquire_many(places.into());
         if tokio::time::timeout(FAREWELL, gone).await.is_err() {
             tracing::warn!("Sessions did not end in time");
         }

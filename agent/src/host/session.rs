@@ -78,7 +78,7 @@ async fn serve_streams(host: &Host, tunnel: &Tunnel, session: u64) -> String {
             stream = tunnel.accept() => match stream {
                 Some(stream) => {
                     let stopping = host.stopping.subscribe();
-                    let target = host.config.target.clone();
+                    let target = host.settings.now().target.clone();
                     streams.spawn(serve_stream(stream, target, session, stopping));
                 }
                 None => break,

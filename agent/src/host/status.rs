@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::platform;
+use crate::state::{HostState, StateError};
 
 /// The whole picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,10 @@ pub struct Status {
     pub password_set: bool,
     /// Who is connected.
     pub sessions: Vec<Session>,
+    /// What is wrong with `host.toml`; the settings from before hold.
+    pub refused_settings: Option<String>,
+    /// Keys of `host.toml` that have changed and wait for the next start.
+    pub waiting_settings: Vec<String>,
 }
 
 /// A link to a relay.
@@ -43,6 +48,8 @@ pub struct Trouble {
     /// Seconds since 1970.
     pub at: u64,
     pub text: String,
+    /// The same in Japanese, for the settings tool.
+    pub japanese: String,
 }
 
 /// A client that has been let in.
@@ -92,6 +99,17 @@ pub fn seconds(time: SystemTime) -> u64 {
 }
 
 impl Status {
+    /// What the disk tells while no host runs.
+    pub fn at_rest(state: &HostState) -> Result<Self, StateError> {
+        let claim = state.claim()?;
+        Ok(Self {
+            computer_id: claim.map(|signed| signed.claim.computer_id.to_string()),
+            wish: state.wish()?.map(|wish| wish.to_string()),
+            password_set: state.password_record()?.is_some(),
+            ..Self::default()
+        })
+    }
+
     /// The picture in words.
     pub fn to_text(&self) -> String {
         let mut lines = Vec::new();
@@ -127,6 +145,16 @@ impl Status {
                     .map(|line| format!("              {line}")),
             );
         }
+        if let Some(mistakes) = &self.refused_settings {
+            lines.push("Settings:     host.toml has mistakes; those from before hold".into());
+            lines.extend(mistakes.lines().map(|line| format!("              {line}")));
+        }
+        if !self.waiting_settings.is_empty() {
+            let keys = self.waiting_settings.join(", ");
+            lines.push(format!(
+                "Settings:     changed, and waiting for the next start: {keys}"
+            ));
+        }
         lines.push(match self.sessions.len() {
             0 => "Sessions:     none".into(),
             count => format!("Sessions:     {count}"),
@@ -146,7 +174,8 @@ impl Status {
     }
 }
 
-fn time(seconds: u64) -> String {
+/// By the clock on the wall.
+pub(crate) fn time(seconds: u64) -> String {
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
@@ -187,7 +216,10 @@ mod tests {
             trouble: Some(Trouble {
                 at: 1,
                 text: "The network: no way.\nLook at the cable.".into(),
+                japanese: String::new(),
             }),
+            refused_settings: Some("line 3: no key".into()),
+            waiting_settings: vec!["log".into()],
             sessions: vec![Session {
                 number: 7,
                 client: "192.0.2.1:5".into(),
@@ -205,6 +237,8 @@ mod tests {
             "192.0.2.1:5 as hanako",
             "not linked",
             "not set",
+            "line 3: no key",
+            "next start: log",
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }

@@ -20,11 +20,13 @@
 //! - `viewer_settings(program)`: the file that a viewer takes its settings from, unless it is
 //!   told by arguments.
 //! - `ProxySystem`: what the system knows of proxies, and how it logs in to them.
+//! - `keep_awake()`: the PC does not fall asleep by itself until what it returns is dropped,
+//!   where the system lets a program say so.
 //! - `time_zone(at)`: what the clock on the wall goes by, at a time.
 //! - `VIEWER` and `STATE_HELP`: words.
 //!
 //! No other module of this crate names an operating system, but for the commands `service` and
-//! `window`, which Windows alone has.
+//! `window` and the settings tool, which Windows alone has.
 
 mod burst;
 #[cfg(target_os = "linux")]
@@ -40,16 +42,16 @@ use linux as imp;
 use windows as imp;
 
 pub(crate) use imp::{
-    ControlListener, ProxySystem, STATE_HELP, VIEWER, asked_to_stop, desktop_port, host_name,
-    is_guarded, make_private_folder, open_descriptor, open_private, open_public, protect,
-    reach_control, service_log, state_root, survive_ctrl_c, sync_folder, system_root, time_zone,
-    tune, unprotect, viewer_settings,
+    Awake, ControlListener, ProxySystem, STATE_HELP, VIEWER, asked_to_stop, desktop_port,
+    host_name, is_guarded, keep_awake, make_private_folder, open_descriptor, open_private,
+    open_public, protect, reach_control, service_log, state_root, survive_ctrl_c, sync_folder,
+    system_root, time_zone, tune, unprotect, viewer_settings,
 };
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;
 pub use proposal::propose_computer_id;
 #[cfg(windows)]
-pub(crate) use windows::{service, window};
+pub(crate) use windows::{service, settings, window};
 
 /// Who may use a loopback listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,7 @@ const CLAIM: &str = "claim";
 const WISH: &str = "wish";
 const PASSWORD: &str = "password";
 const TAG_KEYS: &str = "tag-keys";
+const SETTINGS_PASSWORD: &str = "settings-password";
 
 /// What a host keeps.
 #[derive(Debug, Clone)]
@@ -164,6 +165,19 @@ impl HostState {
     /// Replaces the password record.
     pub fn set_password_record(&self, record: &[u8]) -> Result<(), StateError> {
         self.seal(PASSWORD, record)
+    }
+
+    /// What the settings tool asks for before it opens, if it does.
+    pub fn settings_password(&self) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {
+        self.unseal(SETTINGS_PASSWORD)
+    }
+
+    /// Replaces or removes it.
+    pub fn set_settings_password(&self, kept: Option<&[u8]>) -> Result<(), StateError> {
+        match kept {
+            Some(kept) => self.seal(SETTINGS_PASSWORD, kept),
+            None => self.folder.writer()?.remove(SETTINGS_PASSWORD),
+        }
     }
 
     /// The keys for return tags; made if there are none yet.

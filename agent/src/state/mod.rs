@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use client::{ClientState, Visit};
 pub(crate) use entry::beside_executable as entry_beside_executable;
-use folder::Folder;
+use folder::{Access, Folder};
 pub use host::{HostState, RunLock, TagKeys};
 pub use identity::Identity;
 use protocol::file::reader::Problems;
@@ -74,9 +74,36 @@ impl StateDir {
         &self.root
     }
 
+    /// Replaces a settings file in the root by what `change` makes of it; one that is not there is
+    /// empty. A secret that the new one names is written before it.
+    pub(crate) fn rewrite<E: From<StateError>>(
+        &self,
+        name: &str,
+        secret: Option<(&str, &str)>,
+        change: impl FnOnce(&str) -> Result<String, E>,
+    ) -> Result<(), E> {
+        let folder = Folder::open(self.root.clone())?;
+        let writer = folder.writer()?;
+        if let Some((name, secret)) = secret {
+            writer.write(name, secret.as_bytes(), Access::Owner)?;
+        }
+        let source = folder.read_text(name)?;
+        let source = source.as_ref().map_or("", |source| source.as_str());
+        let text = change(source)?;
+        if text != source {
+            writer.write(name, text.as_bytes(), Access::Owner)?;
+        }
+        Ok(())
+    }
+
+    /// DIR/host, by which a running host is found.
+    pub fn host_folder(&self) -> PathBuf {
+        self.root.join("host")
+    }
+
     /// The host's part, DIR/host.
     pub fn host(&self) -> Result<HostState, StateError> {
-        Folder::open(self.root.join("host")).map(HostState::new)
+        Folder::open(self.host_folder()).map(HostState::new)
     }
 
     /// The client's part, DIR/client.

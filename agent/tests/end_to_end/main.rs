@@ -22,5 +22,6 @@ mod office;
 mod recovery;
 mod refusals;
 mod relaying;
+mod settings;
 mod shared;
 mod ssh;

@@ -2,12 +2,16 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::windows::ffi::OsStrExt;
 use std::os::windows::ffi::OsStringExt;
-use std::path::PathBuf;
-use std::ptr::null_mut;
+use std::path::{Path, PathBuf};
+use std::ptr::{null, null_mut};
 
 use windows_sys::Win32::System::Com::CoTaskMemFree;
-use windows_sys::Win32::UI::Shell::{FOLDERID_Documents, SHGetKnownFolderPath};
+use windows_sys::Win32::UI::Shell::{FOLDERID_Documents, SHGetKnownFolderPath, ShellExecuteW};
+use windows_sys::Win32::UI::WindowsAndMessaging::SW_SHOWNORMAL;
+
+use crate::text::wide;
 
 /// Longest path of Windows, in UTF-16 units.
 const PATH_MAX: usize = 32_767;
@@ -37,6 +41,32 @@ pub fn documents() -> io::Result<PathBuf> {
     let path = OsString::from_wide(units).into();
     drop(owner);
     Ok(path)
+}
+
+/// Opens a folder in Windows' own window for them, which outlives this program.
+pub fn show(path: &Path) -> io::Result<()> {
+    // Anything but a folder would be started.
+    if !path.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let explore = wide("explore");
+    // SAFETY: both texts end with a zero and outlive the call; what is left out may be.
+    let answer = unsafe {
+        ShellExecuteW(
+            null_mut(),
+            explore.as_ptr(),
+            path.as_ptr(),
+            null(),
+            null(),
+            SW_SHOWNORMAL,
+        )
+    };
+    // An error is a small number, says its documentation.
+    match answer.addr() {
+        0..=32 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Memory that the shell has set aside for us.

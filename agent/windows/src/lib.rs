@@ -17,6 +17,7 @@ pub mod input;
 pub mod locale;
 pub mod logon;
 pub mod network;
+pub mod power;
 pub mod process;
 pub mod proxy;
 pub mod screen;

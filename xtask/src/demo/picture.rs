@@ -110,8 +110,14 @@ impl Picture {
 
     /// Whether it has one colour only.
     pub(super) fn is_plain(&self) -> bool {
+        self.stands_out() == 0
+    }
+
+    /// How many pixels have another colour than the first one.
+    pub(super) fn stands_out(&self) -> usize {
         let first = self.rgb.get(..3);
-        self.rgb.chunks_exact(3).all(|pixel| Some(pixel) == first)
+        let pixels = self.rgb.chunks_exact(3);
+        pixels.filter(|pixel| Some(*pixel) != first).count()
     }
 
     /// Square pictures in rows, as many as `width` has room for.

@@ -1,9 +1,12 @@
-//! `cargo xtask shots`: the client's window in each state that a person meets, in both languages.
+//! `cargo xtask shots`: the client's window and the host's settings in each state that a person
+//! meets, in both languages.
 //!
 //! The window is the released program, run by Wine and driven by the keyboard alone; relay and
 //! office PC are real. What is on the pictures is for a person to look at. What fails by itself:
 //! a picture that never comes to rest, two that are the same where they must not be, and a window
 //! that the keyboard does not close.
+
+mod settings;
 
 use std::fs;
 use std::net::TcpListener;
@@ -54,12 +57,29 @@ const FONTS: [&str; 5] = [
 const STAND_IN: &str = "Noto Sans CJK JP";
 const REPLACEMENTS: &str = r"HKCU\Software\Wine\Fonts\Replacements";
 
-/// The side of the screen that Wine gets, in pixels.
-const SIDE: usize = 620;
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Subject {
+    program: &'static str,
+    /// Beside where its state lies.
+    arguments: &'static [&'static str],
+    /// The side of the screen that Wine gets, in pixels.
+    side: usize,
+}
+
+const CLIENT: Subject = Subject {
+    program: "tasuki-client.exe",
+    arguments: &["window"],
+    side: 620,
+};
+
 /// Of pictures beside each other on the sheet.
 const COLUMNS: usize = 4;
 /// A blinking cursor changes fewer pixels than this, any text more.
 pub(super) const CURSOR_PIXELS: usize = 40;
+
+/// The smallest window has more than the screen's twentieth; a pointer on an empty one much less.
+const WINDOW_SHARE: usize = 20;
 
 const WINDOW_LIMIT: Duration = Duration::from_secs(120);
 pub(super) const KEYS_LIMIT: Duration = Duration::from_secs(30);
@@ -68,7 +88,7 @@ pub(super) const LOCALE_LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// A folder with tasuki-client.exe and passage.exe that are there already [default: built
+    /// A folder with the programs and passage.exe that are there already [default: built
     /// here].
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
@@ -94,12 +114,18 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     let wine = Wine::open(shell, root, "shots")?;
     let mut stage = Stage::set(shell, &target)?;
     let screen = Screen::start(&mut stage)?;
-    let studio = Studio::open(shell, &stage, wine, screen, &folder)?;
-    let pictures = shoot(&mut stage, &studio, programs, &target)?;
-    let columns = COLUMNS * SIDE;
-    let sheet = target.join("sheet.png");
+    let mut studio = Studio::open(shell, &stage, wine, screen, folder)?;
+    let deployment = Deployment::make(&mut stage, programs)?;
+    let pictures = shoot(&mut stage, &studio, &deployment, &target)?;
+    pin_up(&pictures, studio.subject.side, &target.join("sheet.png"))?;
+    let pictures = settings::shoot(&mut stage, &mut studio, &deployment, &target)?;
+    pin_up(&pictures, studio.subject.side, &target.join("settings.png"))
+}
+
+/// Puts pictures on one sheet.
+fn pin_up(pictures: &[(String, Picture)], side: usize, sheet: &Path) -> Result<()> {
     let all: Vec<&Picture> = pictures.iter().map(|(_, picture)| picture).collect();
-    Picture::sheet(&all, SIDE, columns).save(&sheet)?;
+    Picture::sheet(&all, side, COLUMNS * side).save(sheet)?;
     let names: Vec<&str> = pictures.iter().map(|(name, _)| name.as_str()).collect();
     report::say(&format!(
         "{} pictures: {}\nAll on one sheet, in this order: {}",
@@ -123,18 +149,14 @@ pub(crate) fn check(shell: &Shell, root: &Path) -> Result<()> {
 fn shoot(
     stage: &mut Stage<'_>,
     studio: &Studio<'_>,
-    programs: Programs<'_>,
+    deployment: &Deployment<'_>,
     folder: &Path,
 ) -> Result<Vec<(String, Picture)>> {
-    let mut album = Album {
-        folder,
-        pictures: Vec::new(),
-    };
+    let mut album = Album::new(folder);
     let quick = Duration::from_secs(2);
     let slow = Duration::from_secs(6);
     // Longer than the pause between two tries.
     let slowest = Duration::from_secs(12);
-    let deployment = Deployment::make(stage, programs)?;
     let computer = ["type demo-office-pc", "key Tab", "key Tab"];
     let password = format!("type {}", deployment.password);
     let connect = |keys: &[&str]| -> Vec<String> {
@@ -151,7 +173,7 @@ fn shoot(
     album.add(stage, studio, "no-password", connect(&[]), quick)?;
     album.add(stage, studio, "no-entry-file", right.clone(), quick)?;
 
-    studio.bring_entry_file(&deployment)?;
+    studio.bring_entry_file(deployment)?;
     let silent = TcpListener::bind(("127.0.0.1", deployment.relay_port))?;
     album.add(stage, studio, "finding-the-relay", right.clone(), quick)?;
     drop(silent);
@@ -214,9 +236,11 @@ struct Studio<'a> {
     wine: Wine<'a>,
     screen: Screen,
     locales: PathBuf,
-    /// The client's folder, and each language's folder of state in it.
-    client: PathBuf,
-    passage: PathBuf,
+    subject: Subject,
+    /// Its folder, and each language's folder of state in it.
+    folder: PathBuf,
+    /// Where all programs come from.
+    programs: PathBuf,
 }
 
 impl<'a> Studio<'a> {
@@ -225,9 +249,9 @@ impl<'a> Studio<'a> {
         stage: &Stage<'_>,
         wine: Wine<'a>,
         screen: Screen,
-        folder: &Path,
+        programs: PathBuf,
     ) -> Result<Self> {
-        let (locales, client) = (stage.path("locales"), stage.path("client"));
+        let locales = stage.path("locales");
         fs::create_dir(&locales)?;
         for language in Language::ALL {
             let name = language.locale();
@@ -236,26 +260,42 @@ impl<'a> Studio<'a> {
                 .args(["-i", name, "-f", "UTF-8"])
                 .arg(locales.join(format!("{name}.UTF-8")))
                 .output(LOCALE_LIMIT)?;
-            fs::create_dir_all(client.join(name))?;
         }
-        fs::copy(
-            folder.join("tasuki-client.exe"),
-            client.join("tasuki-client.exe"),
-        )?;
         substitute_fonts(shell, &wine)?;
-        Ok(Self {
+        let mut studio = Self {
             wine,
             screen,
             locales,
-            client,
-            passage: folder.join("passage.exe"),
-        })
+            subject: CLIENT,
+            folder: stage.path("client"),
+            programs,
+        };
+        studio.turn_to(CLIENT, "client")?;
+        Ok(studio)
+    }
+
+    /// From now on another program is looked at, in a new folder beside the one before.
+    fn turn_to(&mut self, subject: Subject, folder: &str) -> Result<()> {
+        self.subject = subject;
+        self.folder.set_file_name(folder);
+        for language in Language::ALL {
+            fs::create_dir_all(self.state(language))?;
+        }
+        for program in [subject.program, "tasuki-host.exe"] {
+            fs::copy(self.programs.join(program), self.folder.join(program))?;
+        }
+        Ok(())
+    }
+
+    /// Where the program keeps its state.
+    fn state(&self, language: Language) -> PathBuf {
+        self.folder.join(language.locale())
     }
 
     fn bring_entry_file(&self, deployment: &Deployment<'_>) -> Result<()> {
         fs::copy(
             &deployment.entry_file,
-            self.client.join("tasuki-entry.toml"),
+            self.folder.join("tasuki-entry.toml"),
         )?;
         Ok(())
     }
@@ -265,26 +305,29 @@ impl<'a> Studio<'a> {
         for language in Language::ALL {
             let door = format!("127.0.0.1:{}", stage.free_port()?);
             let mut settings = toml::Table::new();
-            settings.insert("viewer".to_owned(), Wine::path(&self.passage).into());
+            let passage = self.programs.join("passage.exe");
+            settings.insert("viewer".to_owned(), Wine::path(&passage).into());
             settings.insert("viewer_arguments".to_owned(), vec![door].into());
-            let file = self.client.join(language.locale()).join("client.toml");
+            let file = self.state(language).join("client.toml");
             fs::write(file, settings.to_string())?;
         }
         Ok(())
     }
 
     /// Opens the window, types, waits until it has been at rest for a while, takes the picture,
-    /// and closes the window.
+    /// and closes the window, which has something to say to that if it `is_unsaved`.
     fn take(
         &self,
         stage: &mut Stage<'_>,
         language: Language,
         keys: &[String],
         rest: Duration,
+        is_unsaved: bool,
     ) -> Result<Picture> {
         let window = self.window(stage, language);
         stage.start("wine", window)?;
-        let is_open = |picture: &Picture| !picture.is_plain();
+        let pixels = self.subject.side * self.subject.side;
+        let is_open = |picture: &Picture| picture.stands_out() * WINDOW_SHARE >= pixels;
         self.wait(stage, Duration::from_secs(1), is_open)
             .context("no window has come")?;
         for key in keys {
@@ -293,6 +336,12 @@ impl<'a> Studio<'a> {
         let picture = self
             .wait(stage, rest, is_open)
             .context("it does not come to rest")?;
+        if is_unsaved {
+            self.press(stage, "key alt+F4")?;
+            let is_warned = |now: &Picture| now.differs(&picture) >= CURSOR_PIXELS;
+            self.wait(stage, Duration::from_secs(1), is_warned)
+                .context("it lets somebody go who has not saved")?;
+        }
         self.press(stage, "key alt+F4")?;
         stage
             .wait_for_end("wine", WINDOW_LIMIT)
@@ -303,13 +352,18 @@ impl<'a> Studio<'a> {
     fn window<'c>(&self, stage: &Stage<'c>, language: Language) -> Call<'c> {
         let locale = language.locale();
         let call = |loader: &str| stage.call(loader);
+        let Subject {
+            program,
+            arguments,
+            side,
+        } = self.subject;
         self.wine
             .call(call, Path::new("explorer"))
-            .arg(format!("/desktop=shots,{SIDE}x{SIDE}"))
-            .arg(Wine::path(&self.client.join("tasuki-client.exe")))
+            .arg(format!("/desktop=shots,{side}x{side}"))
+            .arg(Wine::path(&self.folder.join(program)))
             .arg("--state")
-            .arg(Wine::path(&self.client.join(locale)))
-            .arg("window")
+            .arg(Wine::path(&self.state(language)))
+            .args(arguments)
             .env("DISPLAY", &self.screen.display)
             .env("LOCPATH", &self.locales)
             .env("LC_ALL", format!("{locale}.UTF-8"))
@@ -333,10 +387,11 @@ impl<'a> Studio<'a> {
         rest: Duration,
         is_right: impl Fn(&Picture) -> bool,
     ) -> Result<Picture> {
+        let side = self.subject.side;
         let mut latest: Option<Picture> = None;
         let mut since = Instant::now();
         stage.wait_for("the window", WINDOW_LIMIT, |_| {
-            let picture = self.screen.picture()?.part(SIDE, SIDE);
+            let picture = self.screen.picture()?.part(side, side);
             let is_same = latest
                 .as_ref()
                 .is_some_and(|latest| latest.differs(&picture) < CURSOR_PIXELS);
@@ -355,7 +410,12 @@ struct Album<'a> {
     pictures: Vec<(String, Picture)>,
 }
 
-impl Album<'_> {
+impl<'a> Album<'a> {
+    fn new(folder: &'a Path) -> Self {
+        let pictures = Vec::new();
+        Self { folder, pictures }
+    }
+
     /// Takes a state in both languages.
     fn add(
         &mut self,
@@ -365,11 +425,23 @@ impl Album<'_> {
         keys: Vec<String>,
         rest: Duration,
     ) -> Result<()> {
+        self.add_one(stage, studio, name, &keys, rest, false)
+    }
+
+    fn add_one(
+        &mut self,
+        stage: &mut Stage<'_>,
+        studio: &Studio<'_>,
+        name: &str,
+        keys: &[String],
+        rest: Duration,
+        is_unsaved: bool,
+    ) -> Result<()> {
         for language in Language::ALL {
             let name = format!("{name}-{}", language.locale());
             report::say(&format!("  {name}"));
             let picture = studio
-                .take(stage, language, &keys, rest)
+                .take(stage, language, keys, rest, is_unsaved)
                 .with_context(|| name.clone())?;
             picture.save(&self.folder.join(format!("{name}.png")))?;
             for (other, earlier) in &self.pictures {

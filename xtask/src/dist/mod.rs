@@ -34,8 +34,13 @@ const TESTS_LIMIT: Duration = Duration::from_secs(300);
 /// For every system.
 const PROGRAMS: [&str; 2] = ["tasuki-host", "tasuki-client"];
 
-/// And one more for Windows, which opens the client's window.
-const WINDOWS_PROGRAMS: [&str; 3] = ["tasuki-host", "tasuki-client", "tasuki-client-window"];
+/// And two more for Windows: the host's settings, and what opens the client's window.
+const WINDOWS_PROGRAMS: [&str; 4] = [
+    "tasuki-host",
+    "tasuki-host-settings",
+    "tasuki-client",
+    "tasuki-client-window",
+];
 
 /// The program that shares a desktop of Windows, and its package.
 const DESKTOP: &str = "tasuki-desktop";

@@ -110,6 +110,15 @@ pub(crate) fn desktop_port() -> Option<u16> {
     None
 }
 
+/// A program has no say here: what lets this PC sleep is the desktop's or systemd's matter.
+#[derive(Debug)]
+pub(crate) struct Awake;
+
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+pub(crate) fn keep_awake() -> io::Result<Awake> {
+    Ok(Awake)
+}
+
 /// What the clock on the wall goes by.
 pub(crate) fn time_zone(_at: Timestamp) -> TimeZone {
     TimeZone::system()

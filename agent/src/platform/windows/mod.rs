@@ -7,6 +7,8 @@ mod network;
 mod peer;
 mod proxy;
 pub(crate) mod service;
+pub(crate) mod settings;
+mod settings_layout;
 pub(crate) mod window;
 
 use std::fs::{File, OpenOptions};
@@ -15,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use access::{make_private_folder, open_private, open_public};
-use agent_windows::{clock, folder, process, secret};
+pub(crate) use agent_windows::power::Awake;
+use agent_windows::{clock, folder, power, process, secret};
 pub(crate) use control::{ControlListener, reach_control};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
@@ -117,6 +120,12 @@ pub(crate) fn service_log() -> io::Result<Option<BoxMakeWriter>> {
 /// The port of this PC's RDP server, if somebody has chosen one.
 pub(crate) fn desktop_port() -> Option<u16> {
     service::port()
+}
+
+/// From now on this PC does not fall asleep by itself, until what is returned is dropped. Whoever
+/// wonders types `powercfg /requests`.
+pub(crate) fn keep_awake() -> io::Result<Awake> {
+    power::keep_awake("Tasuki keeps this PC reachable from home.")
 }
 
 /// What the clock on the wall goes by at a time. Windows is asked, since it has no time zones

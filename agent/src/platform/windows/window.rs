@@ -41,12 +41,17 @@ const DETACHED: u32 = 0x8;
 
 /// The words of this user's language.
 pub(crate) fn words() -> &'static Words {
+    Words::of(language())
+}
+
+/// The language of this user.
+pub(super) fn language() -> Language {
     const JAPANESE: u16 = 0x11;
-    Words::of(if locale::language() == JAPANESE {
+    if locale::language() == JAPANESE {
         Language::Japanese
     } else {
         Language::English
-    })
+    }
 }
 
 /// Starts `program` as the one that shows the window, without a console, and leaves it running.
@@ -228,7 +233,10 @@ impl Desk {
                     self.on(window, event);
                 }
             }
-            dialog::Event::Opened | dialog::Event::Pressed(_) | dialog::Event::Picked(_, _) => {}
+            dialog::Event::Opened
+            | dialog::Event::Pressed(_)
+            | dialog::Event::Picked(_, _)
+            | dialog::Event::Typed(_) => {}
         }
     }
 

@@ -42,7 +42,7 @@ impl CipherSuite for Suite {
 /// use the same figures, so new ones need a new version of the tunnel.
 ///
 /// [RFC 9106]: https://www.rfc-editor.org/rfc/rfc9106
-fn stretching() -> Argon2<'static> {
+pub(crate) fn stretching() -> Argon2<'static> {
     let params =
         Params::new(MEMORY_KIB, PASSES, 1, None).expect("the figures are within Argon2's bounds");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

@@ -10,16 +10,16 @@ use std::ptr::{from_ref, null_mut, with_exposed_provenance, with_exposed_provena
 use windows_sys::Win32::Foundation::{HWND, LPARAM, WPARAM};
 use windows_sys::Win32::UI::Accessibility::NotifyWinEvent;
 use windows_sys::Win32::UI::Controls::{
-    BST_CHECKED, BST_UNCHECKED, CheckDlgButton, EM_LIMITTEXT, ICC_STANDARD_CLASSES,
+    BST_CHECKED, BST_UNCHECKED, CheckDlgButton, EM_LIMITTEXT, EM_SETSEL, ICC_STANDARD_CLASSES,
     INITCOMMONCONTROLSEX, InitCommonControlsEx, IsDlgButtonChecked,
 };
 use windows_sys::Win32::UI::Input::KeyboardAndMouse::{EnableWindow, GetKeyState, VK_ESCAPE};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
-    BN_CLICKED, CB_ADDSTRING, CB_GETCURSEL, CB_LIMITTEXT, CBN_SELCHANGE, DialogBoxIndirectParamW,
-    EVENT_SYSTEM_ALERT, EndDialog, GWLP_USERDATA, GetDlgItem, GetWindowLongPtrW,
-    GetWindowTextLengthW, GetWindowTextW, IDCANCEL, MB_ICONERROR, MessageBoxW, OBJID_CLIENT,
-    PostMessageW, SendMessageW, SetDlgItemTextW, SetForegroundWindow, SetWindowLongPtrW, WM_APP,
-    WM_CLOSE, WM_COMMAND, WM_INITDIALOG, WM_NEXTDLGCTL,
+    BN_CLICKED, CB_ADDSTRING, CB_GETCURSEL, CB_LIMITTEXT, CB_SETCURSEL, CBN_SELCHANGE,
+    DialogBoxIndirectParamW, EN_CHANGE, EVENT_SYSTEM_ALERT, EndDialog, GWLP_USERDATA, GetDlgItem,
+    GetWindowLongPtrW, GetWindowTextLengthW, GetWindowTextW, IDCANCEL, MB_ICONERROR, MessageBoxW,
+    OBJID_CLIENT, PostMessageW, SendMessageW, SetDlgItemTextW, SetForegroundWindow,
+    SetWindowLongPtrW, WM_APP, WM_CLOSE, WM_COMMAND, WM_COPY, WM_INITDIALOG, WM_NEXTDLGCTL,
 };
 use zeroize::Zeroizing;
 
@@ -40,6 +40,12 @@ pub enum Kind {
     },
     /// A line with a list of what can be picked; its height is that of the open list.
     Pick {
+        limit: u16,
+    },
+    /// A list of which one line is chosen; its height is that of the open list.
+    Choice,
+    /// Several lines, which end with `\r\n`; Enter begins a new one.
+    Text {
         limit: u16,
     },
     /// Several lines to read, which end with `\r\n`.
@@ -82,8 +88,10 @@ pub enum Event {
     Opened,
     /// A button or box was pressed.
     Pressed(u16),
-    /// Of a [`Kind::Pick`], a line of its list was picked.
+    /// Of a [`Kind::Pick`] or [`Kind::Choice`], a line of its list was picked.
     Picked(u16, usize),
+    /// What stands in a line or text has changed.
+    Typed(u16),
     /// The Escape key.
     Escaped,
     /// The window was told to close.
@@ -151,11 +159,14 @@ impl Dialog<'_> {
 
 fn limit(control: &Control<'_>) -> Option<(u16, u32, u16)> {
     match control.kind {
-        Kind::Line { limit } | Kind::Secret { limit } => Some((control.id, EM_LIMITTEXT, limit)),
+        Kind::Line { limit } | Kind::Secret { limit } | Kind::Text { limit } => {
+            Some((control.id, EM_LIMITTEXT, limit))
+        }
         Kind::Pick { limit } => Some((control.id, CB_LIMITTEXT, limit)),
         Kind::Label
         | Kind::Group
         | Kind::Report
+        | Kind::Choice
         | Kind::Check
         | Kind::Button
         | Kind::DefaultButton => None,
@@ -191,6 +202,28 @@ impl Window {
         let line = line.as_ptr().expose_provenance().cast_signed();
         // SAFETY: this message takes a text that ends with a zero, and copies it.
         unsafe { SendMessageW(self.control(id), CB_ADDSTRING, 0, line) };
+    }
+
+    /// Chooses a line of a list.
+    pub fn choose(&self, id: u16, line: usize) {
+        // SAFETY: the message takes a number and no pointers.
+        unsafe { SendMessageW(self.control(id), CB_SETCURSEL, line, 0) };
+    }
+
+    /// The line of a list that is chosen.
+    pub fn chosen(&self, id: u16) -> Option<usize> {
+        // SAFETY: the message takes no pointers; without a choice the answer is negative.
+        let line = unsafe { SendMessageW(self.control(id), CB_GETCURSEL, 0, 0) };
+        usize::try_from(line).ok()
+    }
+
+    /// Copies what stands in a line to the clipboard.
+    pub fn copy(&self, id: u16) {
+        let control = self.control(id);
+        // SAFETY: the message takes two numbers: from the first letter to the last one.
+        unsafe { SendMessageW(control, EM_SETSEL, 0, -1) };
+        // SAFETY: the message takes nothing.
+        unsafe { SendMessageW(control, WM_COPY, 0, 0) };
     }
 
     /// Whether a box is ticked.
@@ -311,13 +344,8 @@ fn event(window: &Window, message: u32, wparam: WPARAM) -> Option<Event> {
             match code {
                 BN_CLICKED if i32::from(id) == IDCANCEL => Some(Event::Escaped),
                 BN_CLICKED => Some(Event::Pressed(id)),
-                CBN_SELCHANGE => {
-                    // SAFETY: the message takes no pointers; without a control the answer is 0.
-                    let line = unsafe { SendMessageW(window.control(id), CB_GETCURSEL, 0, 0) };
-                    usize::try_from(line)
-                        .ok()
-                        .map(|line| Event::Picked(id, line))
-                }
+                CBN_SELCHANGE => window.chosen(id).map(|line| Event::Picked(id, line)),
+                EN_CHANGE => Some(Event::Typed(id)),
                 _ => None,
             }
         }
@@ -353,6 +381,8 @@ mod tests {
             Kind::Report,
             Kind::DefaultButton,
             Kind::Button,
+            Kind::Choice,
+            Kind::Text { limit: 40 },
         ];
         let controls: Vec<Control<'_>> = (10..)
             .zip(kinds)
@@ -379,7 +409,7 @@ mod tests {
         show(&mut |window, event| {
             seen.push(event);
             if event == Event::Opened {
-                for id in 10..19 {
+                for id in 10..21 {
                     assert!(!window.control(id).is_null(), "{id}");
                 }
                 window.set_text(12, "秘密");
@@ -388,6 +418,13 @@ mod tests {
                 window.check(15, true);
                 assert!(window.is_checked(15));
                 assert_eq!(window.text(99).as_str(), "", "there is no such control");
+                window.offer(19, "one");
+                window.offer(19, "two");
+                assert_eq!(window.chosen(19), None);
+                window.choose(19, 1);
+                assert_eq!(window.chosen(19), Some(1));
+                window.set_text(20, "two\r\nlines");
+                assert_eq!(window.text(20).as_str(), "two\r\nlines");
                 let waker = window.waker();
                 std::thread::spawn(move || waker.wake());
             } else {

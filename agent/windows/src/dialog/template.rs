@@ -2,9 +2,9 @@
 
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     BS_AUTOCHECKBOX, BS_DEFPUSHBUTTON, BS_GROUPBOX, BS_PUSHBUTTON, CBS_AUTOHSCROLL, CBS_DROPDOWN,
-    DS_CENTER, DS_FIXEDSYS, DS_SETFONT, ES_AUTOHSCROLL, ES_AUTOVSCROLL, ES_MULTILINE, ES_PASSWORD,
-    ES_READONLY, WS_CAPTION, WS_CHILD, WS_EX_APPWINDOW, WS_EX_CLIENTEDGE, WS_MINIMIZEBOX,
-    WS_SYSMENU, WS_TABSTOP, WS_VISIBLE, WS_VSCROLL,
+    CBS_DROPDOWNLIST, DS_CENTER, DS_FIXEDSYS, DS_SETFONT, ES_AUTOHSCROLL, ES_AUTOVSCROLL,
+    ES_MULTILINE, ES_PASSWORD, ES_READONLY, ES_WANTRETURN, WS_CAPTION, WS_CHILD, WS_EX_APPWINDOW,
+    WS_EX_CLIENTEDGE, WS_MINIMIZEBOX, WS_SYSMENU, WS_TABSTOP, WS_VISIBLE, WS_VSCROLL,
 };
 
 use super::{Control, Dialog, Kind};
@@ -102,6 +102,11 @@ fn look(kind: Kind) -> (&'static str, u32, u32) {
             let style = ES_MULTILINE | ES_READONLY | ES_AUTOVSCROLL;
             ("Edit", style, WS_EX_CLIENTEDGE)
         }
+        Kind::Text { .. } => {
+            let style = ES_MULTILINE | ES_WANTRETURN | ES_AUTOVSCROLL;
+            ("Edit", style, WS_EX_CLIENTEDGE)
+        }
+        Kind::Choice => ("ComboBox", CBS_DROPDOWNLIST, 0),
         Kind::Pick { .. } => ("ComboBox", CBS_DROPDOWN | CBS_AUTOHSCROLL, 0),
         Kind::Check => ("Button", BS_AUTOCHECKBOX, 0),
         Kind::Button => ("Button", BS_PUSHBUTTON, 0),
@@ -109,7 +114,9 @@ fn look(kind: Kind) -> (&'static str, u32, u32) {
     };
     let more = match kind {
         Kind::Label | Kind::Group => 0,
-        Kind::Report | Kind::Pick { .. } => WS_TABSTOP | WS_VSCROLL,
+        Kind::Report | Kind::Text { .. } | Kind::Pick { .. } | Kind::Choice => {
+            WS_TABSTOP | WS_VSCROLL
+        }
         Kind::Line { .. }
         | Kind::Secret { .. }
         | Kind::Check

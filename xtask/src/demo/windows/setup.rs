@@ -19,6 +19,13 @@ pub(in crate::demo) const NEXT: &str = "99.0.0";
 
 /// The folder of the programs, in drive C.
 const PROGRAMS: &str = "Program Files/Tasuki";
+const PROGRAM_FILES: [&str; 3] = [
+    "tasuki-host.exe",
+    "tasuki-host-settings.exe",
+    "tasuki-client.exe",
+];
+/// The start menu of all users, in drive C.
+const START_MENU: &str = "ProgramData/Microsoft/Windows/Start Menu/Programs";
 const UNINSTALL: &str = r"HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall\Tasuki";
 /// What changes by itself, or stays on purpose.
 const ELSEWHERE: [&str; 3] = ["ProgramData/Tasuki", "windows/temp", "users"];
@@ -120,14 +127,21 @@ impl Windows<'_> {
         Ok(())
     }
 
-    /// Both programs as they were built, the service linked under its name, and the version
-    /// that Windows shows.
+    /// The programs as they were built, the settings in the start menu, the service linked under
+    /// its name, and the version that Windows shows.
     fn is_whole(&self, stage: &mut Stage<'_>, version: &str) -> Result<()> {
-        for program in ["tasuki-host.exe", "tasuki-client.exe"] {
+        for program in PROGRAM_FILES {
             let [built, installed] = [&self.folder, &self.programs()].map(|it| it.join(program));
             let same = fs::read(built)? == fs::read(&installed)?;
             ensure!(same, "{} is not as it was built", installed.display());
         }
+        let entries = fs::read_dir(self.office.drive_c().join(START_MENU))?;
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        let entries = names.filter(|name| name.to_string_lossy().starts_with("Tasuki"));
+        ensure!(
+            entries.count() == 1,
+            "the settings are not in the start menu, or twice"
+        );
         self.is(stage, "running")?;
         Deployment::wait_for_link(stage, |stage| self.host(stage))?;
         let said = self.host(stage).arg("status").output(COMMAND_LIMIT)?;

@@ -15,20 +15,24 @@ pub(super) struct Portable {
     name: &'static str,
     /// For whoever opens it, in `agent/packages/windows`.
     readme: &'static str,
-    programs: [&'static str; 2],
+    programs: &'static [&'static str],
 }
 
 pub(super) const CLIENT: Portable = Portable {
     name: "tasuki-client",
     readme: "README.txt",
-    programs: ["tasuki-client.exe", "tasuki-client-window.exe"],
+    programs: &["tasuki-client.exe", "tasuki-client-window.exe"],
 };
 
 /// The host in user mode.
 pub(super) const HOST: Portable = Portable {
     name: "tasuki-host",
     readme: "README-host.txt",
-    programs: ["tasuki-host.exe", "tasuki-desktop.exe"],
+    programs: &[
+        "tasuki-host.exe",
+        "tasuki-host-settings.exe",
+        "tasuki-desktop.exe",
+    ],
 };
 
 pub(super) fn folder(contents: &Contents<'_>, portable: &Portable) -> Result<PathBuf> {

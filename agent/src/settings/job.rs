@@ -1,0 +1,185 @@
+//! What the tool reads from this PC, and the one thing at a time that it changes there.
+
+use std::io;
+use std::path::PathBuf;
+
+use toml_edit::TomlError;
+
+use super::order::{Order, Protection};
+use super::password::{SettingsPassword, Unusable};
+use super::values::{PASSWORD_FILE, Values, change};
+use crate::config::{ConfigError, HostConfig, Password};
+use crate::host::control::{Request, ask};
+use crate::host::rename::{RenameError, Renamed, rename};
+use crate::host::status::Status;
+use crate::message::{Explain, Explanation, Language};
+use crate::state::{StateDir, StateError};
+use crate::tunnel::TunnelError;
+use crate::tunnel::password::PasswordRecord;
+
+const HOST_TOML: &str = "host.toml";
+
+/// How everything stands.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What the running host says, or what the disk tells while none runs.
+    pub status: Status,
+    /// An entry file is there: this PC knows a relay.
+    pub is_prepared: bool,
+    /// The window asks for a password before it opens.
+    pub is_protected: bool,
+    /// Of `host.toml`, unless it has mistakes.
+    pub values: Result<Values, ConfigError>,
+    /// Where the logs lie.
+    pub logs: PathBuf,
+}
+
+/// How an order ended, and how everything stands since then.
+#[derive(Debug)]
+pub struct Outcome {
+    pub done: Result<Saved, Failure>,
+    pub now: Result<Snapshot, Failure>,
+}
+
+/// An order that was carried out.
+#[derive(Debug)]
+pub struct Saved {
+    /// What became of another computer ID.
+    pub renamed: Option<Renamed>,
+}
+
+/// What was in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    #[error(transparent)]
+    Password(#[from] Unusable),
+    #[error("host.toml cannot be changed")]
+    Change(#[from] TomlError),
+    #[error("the running host does not answer")]
+    Ask(#[from] io::Error),
+}
+
+impl From<RenameError> for Failure {
+    fn from(error: RenameError) -> Self {
+        match error {
+            RenameError::State(error) => Self::State(error),
+            RenameError::Ask(error) => Self::Ask(error),
+        }
+    }
+}
+
+impl Failure {
+    /// In plain words, unless it has none of its own.
+    pub(super) fn explain_in(&self, language: Language) -> Option<Explanation> {
+        match self {
+            Self::State(error) => Some(error.explain_in(language)),
+            Self::Config(error) => Some(error.explain_in(language)),
+            Self::Tunnel(_) | Self::Password(_) | Self::Change(_) | Self::Ask(_) => None,
+        }
+    }
+}
+
+/// The host of one state folder, as the tool sees it.
+#[derive(Debug, Clone)]
+pub struct Job(pub StateDir);
+
+impl Job {
+    /// How everything stands.
+    pub fn look(&self) -> Result<Snapshot, Failure> {
+        let host = self.0.host()?;
+        let path = self.0.path().join(HOST_TOML);
+        let config = HostConfig::load(&path);
+        let directory = config.as_ref().ok();
+        let directory = directory.and_then(|config| config.log.directory.clone());
+        Ok(Snapshot {
+            status: self.status()?,
+            is_prepared: host.entry()?.is_some(),
+            is_protected: host.settings_password()?.is_some(),
+            values: config.map(|config| Values::of(&config)),
+            logs: directory.unwrap_or_else(|| self.folder().join("log")),
+        })
+    }
+
+    /// How the host stands.
+    pub fn status(&self) -> Result<Status, Failure> {
+        Ok(match ask(&self.folder(), Request::Status)? {
+            Some(status) => status,
+            None => Status::at_rest(&self.0.host()?)?,
+        })
+    }
+
+    /// What the window asks for before it opens.
+    pub fn password(&self) -> Result<Option<SettingsPassword>, Failure> {
+        let kept = self.0.host()?.settings_password()?;
+        let password = kept.map(|bytes| SettingsPassword::from_bytes(&bytes));
+        Ok(password.transpose()?)
+    }
+
+    /// Carries an order out, as far as it gets. Takes seconds: not for a window's own thread.
+    pub fn run(&self, order: Order) -> Outcome {
+        let done = self.carry_out(order);
+        let now = self.look();
+        Outcome { done, now }
+    }
+
+    fn carry_out(&self, order: Order) -> Result<Saved, Failure> {
+        let Order {
+            values,
+            proxy_password,
+            password,
+            protection,
+            computer_id,
+        } = order;
+        let host = self.0.host()?;
+        let is_changed = values.is_some();
+        if let Some((before, after)) = values {
+            self.write(&before, &after, proxy_password.as_ref())?;
+        }
+        if let Some(password) = password {
+            let record = PasswordRecord::register(&password)?;
+            host.set_password_record(&record.to_bytes())?;
+        }
+        match protection {
+            Protection::Same => {}
+            Protection::None => host.set_settings_password(None)?,
+            Protection::Password(password) => {
+                let kept = SettingsPassword::new(&password)?;
+                host.set_settings_password(Some(kept.as_bytes()))?;
+            }
+        }
+        // Taken up together with the name, if there is one.
+        if is_changed && computer_id.is_none() {
+            ask(&self.folder(), Request::Reload)?;
+        }
+        let renamed = computer_id.map(|id| rename(&self.0, &id)).transpose()?;
+        Ok(Saved { renamed })
+    }
+
+    /// Changes `host.toml`. What would come out is read first, as the host will.
+    fn write(
+        &self,
+        before: &Values,
+        after: &Values,
+        proxy_password: Option<&Password>,
+    ) -> Result<(), Failure> {
+        let secret = proxy_password.map(|password| (PASSWORD_FILE, &**password));
+        let path = self.0.path().join(HOST_TOML);
+        self.0.rewrite(HOST_TOML, secret, |source| {
+            let folder = self.0.path();
+            HostConfig::parse(source, folder).map_err(ConfigError::of(&path))?;
+            let text = change(source, before, after, secret.is_some())?;
+            HostConfig::parse(&text, folder).map_err(ConfigError::of(&path))?;
+            Ok(text)
+        })
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.host_folder()
+    }
+}

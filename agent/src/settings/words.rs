@@ -1,0 +1,489 @@
+//! The texts of the settings tool. Letters after `&` are what Alt reaches; no two are the same.
+
+use std::fmt::Display;
+
+use super::job::Failure;
+use super::values::ProxyKind;
+use crate::host::status::{Session, Status, Trouble, time};
+use crate::message::Language;
+use crate::tunnel::password::rule;
+
+/// All that the tool says of its own accord, in one language.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Words {
+    pub language: Language,
+    pub title: &'static str,
+    /// Family of the letters, and their size in points.
+    pub font: (&'static str, u16),
+
+    pub computer_id: &'static str,
+    pub copy: &'static str,
+    pub callers: &'static str,
+    pub password: &'static str,
+    pub password_again: &'static str,
+    pub without_symbols: &'static str,
+    pub window: &'static str,
+    pub protect: &'static str,
+    pub window_password: &'static str,
+    pub window_password_again: &'static str,
+    pub who: &'static str,
+    pub rules: &'static str,
+    pub way_out: &'static str,
+    pub proxy: &'static str,
+    pub proxy_address: &'static str,
+    pub proxy_user: &'static str,
+    pub proxy_password: &'static str,
+    pub user_agent: &'static str,
+    pub stay_awake: &'static str,
+    pub logs: &'static str,
+    pub save: &'static str,
+    pub close: &'static str,
+
+    /// Before the window opens.
+    pub ask: &'static str,
+    pub ask_password: &'static str,
+    pub open: &'static str,
+    pub wrong_password: &'static str,
+    pub guarded: &'static str,
+
+    pub hello: &'static str,
+    pub saving: &'static str,
+    pub saved: &'static str,
+    pub not_saved: &'static str,
+    pub nothing_new: &'static str,
+    pub name_kept: &'static str,
+    pub copied: &'static str,
+
+    pub unsaved: &'static str,
+    pub name_later: &'static str,
+    pub name_undecided: &'static str,
+    pub bad_id: &'static str,
+    pub differ: &'static str,
+    pub bad_user_agent: &'static str,
+    pub bad_proxy: &'static str,
+    pub bad_proxy_user: &'static str,
+    pub bad_proxy_password: &'static str,
+    pub no_proxy_password: &'static str,
+}
+
+impl Words {
+    /// The texts of a language.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &ENGLISH,
+            Language::Japanese => &JAPANESE,
+        }
+    }
+
+    /// A kind of proxy, to be picked.
+    pub fn proxy_kind(&self, kind: ProxyKind) -> &'static str {
+        let (english, japanese) = match kind {
+            ProxyKind::System => ("as Windows says", "Windowsの設定に従う"),
+            ProxyKind::None => ("none", "使わない"),
+            ProxyKind::Http => ("HTTP (CONNECT)", "HTTP（CONNECT）"),
+            ProxyKind::Socks5 => ("SOCKS5", "SOCKS5"),
+        };
+        self.one_of(english, japanese)
+    }
+
+    /// What a password lacks while it is typed, and that it is good.
+    pub(super) fn password_rule(&self, password: &str, without_symbols: bool) -> String {
+        let is_good = rule(password, without_symbols).is_ok();
+        let text = match (is_good, without_symbols) {
+            (true, _) => self.one_of(
+                "This password is good enough.",
+                "このパスワードは使用できます。",
+            ),
+            (false, false) => self.one_of(
+                "Needed: 8 characters of 3 kinds (small letters, capital letters, digits, \
+                 symbols), or 16 of 2 kinds, or 24 of any kind.",
+                "必要な文字数：3種類（英小文字、英大文字、数字、記号）で8文字以上、2種類で16文字\
+                 以上、または24文字以上。",
+            ),
+            (false, true) => self.one_of(
+                "Needed: 8 characters of 2 kinds (small letters, capital letters, digits), or 16 \
+                 of any kind.",
+                "必要な文字数：2種類（英小文字、英大文字、数字）で8文字以上、または16文字以上。",
+            ),
+        };
+        if is_good || password.is_empty() {
+            return text.to_owned();
+        }
+        let count = password.chars().count();
+        match self.language {
+            Language::English => format!("{text} So far: {count}."),
+            Language::Japanese => format!("{text}現在 {count} 文字です。"),
+        }
+    }
+
+    /// How the host stands.
+    pub(super) fn state(&self, status: &Status, is_prepared: bool) -> String {
+        let mut lines = Vec::new();
+        if !is_prepared {
+            lines.push(
+                self.one_of(
+                    "This PC does not know any relay yet. Type in a terminal: \
+                     tasuki-host init --entry tasuki-entry.toml",
+                    "このPCは、まだどの中継サーバーも知りません。ターミナルで次のように入力して\
+                     ください：tasuki-host init --entry tasuki-entry.toml",
+                )
+                .to_owned(),
+            );
+        }
+        lines.push(self.link(status));
+        if let Some(wish) = &status.wish {
+            lines.push(match self.language {
+                Language::English => format!("Asking for the computer ID {wish}."),
+                Language::Japanese => format!("コンピューターID {wish} を申請しています。"),
+            });
+        }
+        if !status.password_set {
+            let text = self.one_of(
+                "No password is set: every call is refused.",
+                "パスワードが設定されていないため、すべての接続を拒否します。",
+            );
+            lines.push(text.to_owned());
+        }
+        if let Some(trouble) = &status.trouble {
+            lines.push(format!("{}  {}", time(trouble.at), self.trouble(trouble)));
+        }
+        if let Some(mistakes) = &status.refused_settings {
+            let text = self.one_of(
+                "host.toml has mistakes; the settings from before hold:",
+                "host.toml に誤りがあるため、以前の設定で動作しています：",
+            );
+            lines.push(format!("{text}\n{mistakes}"));
+        }
+        if !status.waiting_settings.is_empty() {
+            let keys = status.waiting_settings.join(", ");
+            lines.push(match self.language {
+                Language::English => format!("Changed, and waiting for the next start: {keys}."),
+                Language::Japanese => format!("次回の起動から有効になる設定：{keys}"),
+            });
+        }
+        lines.extend(status.sessions.iter().map(|session| self.session(session)));
+        lines.join("\n")
+    }
+
+    fn link(&self, status: &Status) -> String {
+        let Some(link) = &status.link else {
+            let (english, japanese) = if status.running {
+                (
+                    "The host runs, and is not linked to a relay.",
+                    "ホストは動作していますが、中継サーバーにつながっていません。",
+                )
+            } else {
+                (
+                    "The host does not run, so nobody can connect.",
+                    "ホストが動作していないため、だれも接続できません。",
+                )
+            };
+            return self.one_of(english, japanese).to_owned();
+        };
+        let (board, since) = (&link.board, time(link.since));
+        let nobody = if status.sessions.is_empty() {
+            self.one_of(" Nobody is connected.", "接続中の人はいません。")
+        } else {
+            ""
+        };
+        match self.language {
+            Language::English => {
+                format!("Linked to the relay {board} since {since}.{nobody}")
+            }
+            Language::Japanese => {
+                format!("中継サーバー {board} につながっています（{since} から）。{nobody}")
+            }
+        }
+    }
+
+    fn session(&self, session: &Session) -> String {
+        let (client, since) = (&session.client, time(session.since));
+        let user = match session.user.as_str() {
+            "" => String::new(),
+            user => format!(" ({user})"),
+        };
+        match self.language {
+            Language::English => format!("Connected: {client}{user} since {since}."),
+            Language::Japanese => format!("接続中：{client}{user} {since} から"),
+        }
+    }
+
+    fn trouble<'t>(&self, trouble: &'t Trouble) -> &'t str {
+        match self.language {
+            Language::English => &trouble.text,
+            Language::Japanese => &trouble.japanese,
+        }
+    }
+
+    /// A rule that is none.
+    pub(super) fn bad_rule(&self, number: usize, line: &str) -> String {
+        match self.language {
+            Language::English => format!(
+                "Line {number} is no rule: {line}\n\
+                 What to do: write permit or deny and an address or range, as in\n\
+                 permit 192.0.2.0/24"
+            ),
+            Language::Japanese => format!(
+                "{number} 行目が規則の形ではありません：{line}\n\
+                 対処：permit（許可）または deny（拒否）に続けて、アドレスまたは範囲を書いて\
+                 ください。例：\npermit 192.0.2.0/24"
+            ),
+        }
+    }
+
+    /// The relay said no to a name.
+    pub(super) fn name_refused(&self, trouble: Option<&Trouble>) -> String {
+        trouble.map_or_else(String::new, |trouble| self.trouble(trouble).to_owned())
+    }
+
+    /// The settings cannot be shown.
+    pub(super) fn unreadable(&self, failure: &Failure) -> String {
+        let rest = self.one_of(
+            "Until then this window leaves host.toml alone; passwords and the computer ID can be \
+             changed.",
+            "それまで、このウィンドウは host.toml を変更しません。パスワードとコンピューターIDは\
+             変更できます。",
+        );
+        format!("{}\n{rest}", self.failure(failure))
+    }
+
+    /// What was in the way.
+    pub fn failure(&self, failure: &Failure) -> String {
+        match failure.explain_in(self.language) {
+            Some(explanation) => format!("{explanation:#}"),
+            None => self.unexpected(failure),
+        }
+    }
+
+    /// Something that has no words of its own.
+    pub fn unexpected(&self, error: &dyn Display) -> String {
+        match self.language {
+            Language::English => format!("This did not work: {error}."),
+            Language::Japanese => format!("うまくいきませんでした（{error}）。"),
+        }
+    }
+
+    fn one_of(&self, english: &'static str, japanese: &'static str) -> &'static str {
+        match self.language {
+            Language::English => english,
+            Language::Japanese => japanese,
+        }
+    }
+}
+
+const ENGLISH: Words = Words {
+    language: Language::English,
+    title: "Tasuki host settings",
+    font: ("Segoe UI", 9),
+
+    computer_id: "Computer &ID:",
+    copy: "&Copy",
+    callers: "Password for connecting from home",
+    password: "New &password:",
+    password_again: "The same a&gain:",
+    without_symbols: "For somebody &who cannot type symbols",
+    window: "This window",
+    protect: "Ask for a password before it &opens",
+    window_password: "Its new passwor&d:",
+    window_password_again: "The same agai&n:",
+    who: "Who may connect",
+    rules: "&Rules for addresses at home, one a line, as permit 192.0.2.0/24 or deny ::/0. The \
+            first that fits counts; without one everybody may.",
+    way_out: "Way to the relay",
+    proxy: "Pro&xy:",
+    proxy_address: "Addr&ess:",
+    proxy_user: "&User name:",
+    proxy_password: "Password (&Y):",
+    user_agent: "User-&Agent:",
+    stay_awake: "&Keep this PC awake while the host runs",
+    logs: "Show &logs",
+    save: "&Save",
+    close: "Close",
+
+    ask: "The settings of this office PC are kept behind a password.",
+    ask_password: "&Password:",
+    open: "&Open",
+    wrong_password: "That is not the password.",
+    guarded: "On this PC the host runs as a service, and its settings are for administrators.\n\
+              What to do: start this program with \"Run as administrator\" (right mouse button), \
+              or ask whoever looks after this PC.",
+
+    hello: "Nothing is changed before you press Save. Connections that are open go on.",
+    saving: "Saving ...",
+    saved: "Saved.",
+    not_saved: "Not saved.",
+    nothing_new: "Nothing has been changed.",
+    name_kept: "Saved, but the computer ID stays as it was.",
+    copied: "The computer ID is on the clipboard.",
+
+    unsaved: "What you have changed is not saved yet.\n\
+              What to do: press Save, or close once more to drop it.",
+    name_later: "The host does not run. It asks for the new computer ID when it does.",
+    name_undecided: "The relay has not answered about the new computer ID yet; the host keeps \
+                     asking.",
+    bad_id: "This is no computer ID.\n\
+             What to do: type at most 31 of the letters A to Z, digits, - and _. Upper and lower \
+             case are alike.",
+    differ: "The two passwords differ.\n\
+             What to do: type the same one twice.",
+    bad_user_agent: "This is no User-Agent.\n\
+                     What to do: type at most 200 letters, digits and signs of ASCII, or leave it \
+                     empty.",
+    bad_proxy: "This is no address of a proxy.\n\
+                What to do: type its name or address and its port, as in proxy.example:8080.",
+    bad_proxy_user: "No proxy takes this user name.\n\
+                     What to do: type at most 255 bytes without a colon.",
+    bad_proxy_password: "No proxy takes this password.\n\
+                         What to do: type at most 255 bytes.",
+    no_proxy_password: "The proxy's user name has no password.\n\
+                        What to do: type its password, or leave the user name empty.",
+};
+
+const JAPANESE: Words = Words {
+    language: Language::Japanese,
+    title: "Tasuki ホストの設定",
+    font: ("Yu Gothic UI", 9),
+
+    computer_id: "コンピューターID(&I)：",
+    copy: "コピー(&C)",
+    callers: "自宅から接続するときのパスワード",
+    password: "新しいパスワード(&P)：",
+    password_again: "もう一度(&G)：",
+    without_symbols: "記号を入力できない人のための規則を使う(&W)",
+    window: "このウィンドウ",
+    protect: "開く前にパスワードを求める(&O)",
+    window_password: "新しいパスワード(&D)：",
+    window_password_again: "もう一度(&N)：",
+    who: "接続できる人",
+    rules: "接続元アドレスの規則(&R)：1行に1つ、permit 192.0.2.0/24（許可）や deny ::/0（拒否）。\
+            最初に当てはまる行に従い、なければ許可します。",
+    way_out: "中継サーバーへの経路",
+    proxy: "プロキシ(&X)：",
+    proxy_address: "アドレス(&E)：",
+    proxy_user: "ユーザー名(&U)：",
+    proxy_password: "パスワード(&Y)：",
+    user_agent: "User-Agent(&A)：",
+    stay_awake: "ホストの動作中はこのPCをスリープさせない(&K)",
+    logs: "ログを表示(&L)",
+    save: "保存(&S)",
+    close: "閉じる",
+
+    ask: "この職場のPCの設定は、パスワードで保護されています。",
+    ask_password: "パスワード(&P)：",
+    open: "開く(&O)",
+    wrong_password: "パスワードが違います。",
+    guarded: "このPCではホストがサービスとして動作しており、設定は管理者だけが開けます。\n\
+              対処：このプログラムを右クリックして「管理者として実行」を選ぶか、このPCの管理者に\
+              依頼してください。",
+
+    hello: "「保存」を押すまで何も変わりません。接続中のセッションは続きます。",
+    saving: "保存しています...",
+    saved: "保存しました。",
+    not_saved: "保存していません。",
+    nothing_new: "変更はありません。",
+    name_kept: "保存しました。ただし、コンピューターIDは変わっていません。",
+    copied: "コンピューターIDをクリップボードにコピーしました。",
+
+    unsaved: "変更がまだ保存されていません。\n\
+              対処：「保存」を押すか、破棄するにはもう一度閉じてください。",
+    name_later: "ホストが動作していません。次に動作したときに、新しいコンピューターIDを申請します。",
+    name_undecided: "新しいコンピューターIDについて、中継サーバーの返事がまだありません。ホストが\
+                     申請を続けます。",
+    bad_id: "コンピューターIDの形ではありません。\n\
+             対処：半角の英字、数字、- と _ を31文字以内で入力してください。大文字と小文字は区別\
+             しません。",
+    differ: "2つのパスワードが一致しません。\n\
+             対処：同じパスワードを2回入力してください。",
+    bad_user_agent: "User-Agent として使えません。\n\
+                     対処：半角の英字、数字、記号を200文字以内で入力するか、空のままにしてください。",
+    bad_proxy: "プロキシのアドレスの形ではありません。\n\
+                対処：proxy.example:8080 のように、名前またはアドレスとポート番号を入力して\
+                ください。",
+    bad_proxy_user: "プロキシのユーザー名として使えません。\n\
+                     対処：コロンを含まない255バイト以内で入力してください。",
+    bad_proxy_password: "プロキシのパスワードとして使えません。\n\
+                         対処：255バイト以内で入力してください。",
+    no_proxy_password: "プロキシのユーザー名に対するパスワードがありません。\n\
+                        対処：パスワードを入力するか、ユーザー名を空にしてください。",
+};
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_letter_that_alt_reaches_is_used_once() {
+        for words in [&ENGLISH, &JAPANESE] {
+            let texts = [
+                words.computer_id,
+                words.copy,
+                words.password,
+                words.password_again,
+                words.without_symbols,
+                words.protect,
+                words.window_password,
+                words.window_password_again,
+                words.rules,
+                words.proxy,
+                words.proxy_address,
+                words.proxy_user,
+                words.proxy_password,
+                words.user_agent,
+                words.stay_awake,
+                words.logs,
+                words.save,
+            ];
+            let mut letters = BTreeSet::new();
+            for text in texts {
+                let (_, behind) = text.split_once('&').expect("has a letter");
+                let letter = behind.chars().next().expect("a letter follows");
+                let letter = letter.to_ascii_uppercase();
+                assert!(letter.is_ascii_uppercase(), "{text}");
+                assert!(letters.insert(letter), "{text}: {letter} is used twice");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rule_is_told_as_long_as_it_is_not_met() {
+        for words in [&ENGLISH, &JAPANESE] {
+            let told = ["", "aB3", "aB345678", "abcd5678"];
+            let told = told.map(|password| words.password_rule(password, false));
+
+            assert!(
+                told[1].starts_with(&told[0]) && told[1].contains('3'),
+                "{told:?}"
+            );
+            assert!(!told[2].contains(&told[0]), "{told:?}");
+            assert!(told[3].starts_with(&told[0]), "{told:?}");
+            let exempt = words.password_rule("abcd5678", true);
+            assert_eq!(exempt, told[2], "good with one kind less");
+        }
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_the_host_is_told_in_the_language() {
+        let trouble = Trouble {
+            at: 0,
+            text: "No way.".to_owned(),
+            japanese: "経路がありません。".to_owned(),
+        };
+        let status = Status {
+            running: true,
+            trouble: Some(trouble),
+            refused_settings: Some("line 1: x".to_owned()),
+            waiting_settings: vec!["log".to_owned()],
+            ..Status::default()
+        };
+
+        for (words, said) in [(&ENGLISH, "No way."), (&JAPANESE, "経路がありません。")] {
+            let text = words.state(&status, false);
+
+            for part in [said, "line 1: x", "log", "tasuki-host init"] {
+                assert!(text.contains(part), "{part} is missing in:\n{text}");
+            }
+        }
+    }
+}
