@@ -29,9 +29,6 @@ pub(super) struct Arguments {
     /// The entry file [default: the one in use, or the one beside this program]
     #[arg(long, value_name = "FILE")]
     entry: Option<PathBuf>,
-    /// Write what was found into this file instead, in UTF-16, which Windows' installers read
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
     /// Tell it in Japanese
     #[arg(long)]
     japanese: bool,
@@ -74,10 +71,7 @@ pub(super) fn run(
         Language::English
     };
     let text = check::findings(&findings, language);
-    match &arguments.out {
-        Some(path) => write(path, &text)?,
-        None => say::answer(&text.trim_end()),
-    }
+    say::answer(&text.trim_end());
     let works = findings.iter().any(|finding| finding.failure.is_none());
     // The failure that got furthest says most.
     let failures = findings
@@ -93,10 +87,4 @@ pub(super) fn run(
 fn parse(path: &Path) -> anyhow::Result<Entry> {
     let parsed = Entry::parse(&read_entry(path)?);
     Ok(parsed.map_err(StateError::BadEntry)?)
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
-    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

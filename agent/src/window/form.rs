@@ -3,13 +3,13 @@
 use protocol::id::ComputerId;
 use protocol::refusal::RefusalCode;
 use protocol::text::Text;
-use zeroize::Zeroizing;
 
 use super::choices::Choices;
 use super::job::{Failure, Order, Outcome};
 use super::words::Words;
 use crate::client::connect::{Step, Wanted};
 use crate::client::{ConnectError, End};
+use crate::config::Password;
 use crate::message::Explanation;
 use crate::outer::OuterError;
 use crate::state::Visit;
@@ -23,7 +23,7 @@ const USER_MAX: usize = 64;
 pub struct Fields {
     pub computer_id: String,
     pub user: String,
-    pub password: Zeroizing<String>,
+    pub password: Password,
     pub choices: Choices,
 }
 
@@ -319,6 +319,7 @@ mod tests {
     use std::time::SystemTime;
 
     use protocol::refusal::Refusal;
+    use zeroize::Zeroizing;
 
     use super::*;
     use crate::message::Language;
@@ -336,7 +337,7 @@ mod tests {
         Event::Connect(Fields {
             computer_id: computer_id.to_owned(),
             user: user.to_owned(),
-            password: Zeroizing::new(password.to_owned()),
+            password: Password(Zeroizing::new(password.to_owned())),
             choices: Choices::default(),
         })
     }
@@ -357,6 +358,16 @@ mod tests {
     fn refused(code: RefusalCode) -> Event {
         let error = OuterError::Refused(Box::new(Refusal::new(code)));
         Event::Ended(Outcome::Failed(ConnectError::from(error).into()))
+    }
+
+    #[test]
+    fn nobody_prints_what_was_typed_as_a_password() {
+        let typed = fields("quiet-maple-4071", "hanako", "Quiet-Maple-1");
+
+        let printed = format!("{typed:?}");
+
+        assert!(printed.contains("hanako"), "{printed}");
+        assert!(!printed.contains("Quiet-Maple-1"), "{printed}");
     }
 
     #[test]

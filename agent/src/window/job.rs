@@ -2,13 +2,12 @@
 
 use protocol::refusal::{Refusal, RefusalCode};
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use super::choices::Choices;
 use super::form::Event;
 use crate::client::connect::{Connected, Connector, Wanted};
 use crate::client::{ConnectError, End, ShowError, Viewing, show};
-use crate::config::{ClientConfig, ConfigError};
+use crate::config::{ClientConfig, ConfigError, Password};
 use crate::message::{Explain, Explanation, Language};
 use crate::state::{ClientState, StateDir, StateError};
 
@@ -16,7 +15,7 @@ use crate::state::{ClientState, StateDir, StateError};
 #[derive(Debug)]
 pub struct Order {
     pub wanted: Wanted,
-    pub password: Zeroizing<String>,
+    pub password: Password,
     pub choices: Choices,
 }
 
@@ -135,6 +134,6 @@ async fn connect(
     };
     let step = |step| tell(Event::Step(step));
     let connector = Connector::new(dir, state.clone(), &entry, config, order.wanted, &step)?;
-    let connected = connector.connect(async || Ok(order.password)).await?;
+    let connected = connector.connect(async || Ok(order.password.0)).await?;
     Ok(Some(connected))
 }

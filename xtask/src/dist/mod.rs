@@ -45,14 +45,6 @@ const WINDOWS_PROGRAMS: [&str; 4] = [
 /// The program that shares a desktop of Windows, and its package.
 const DESKTOP: &str = "tasuki-desktop";
 
-/// What is released for Windows.
-const SIGNED: [&str; 4] = [
-    "tasuki-host",
-    "tasuki-client",
-    "tasuki-client-window",
-    DESKTOP,
-];
-
 /// What a release is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum System {
@@ -221,7 +213,7 @@ fn signed(
 /// Copies the programs for Windows, and signs them; they are checked as before.
 fn sign_programs(from: &Path, signer: &Signer<'_>, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-    for program in SIGNED {
+    for program in WINDOWS_PROGRAMS.into_iter().chain([DESKTOP]) {
         let name = format!("{program}.exe");
         let copy = to.join(&name);
         fs::copy(from.join(&name), &copy).with_context(|| format!("cannot copy {name}"))?;

@@ -14,6 +14,7 @@ use agent_windows::locale;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::config::Password;
 use crate::message::Language;
 use crate::state::{StateDir, Visit};
 use crate::window::{Choice, Choices, Effect, Event, Fields, Form, Job, Order, Place, View, Words};
@@ -342,7 +343,7 @@ fn fields(window: &Window) -> Fields {
     Fields {
         computer_id: window.text(COMPUTER_ID).to_string(),
         user: window.text(USER).to_string(),
-        password: window.text(PASSWORD),
+        password: Password(window.text(PASSWORD)),
         choices: Choices(ticked.map(|(_, choice)| choice).collect()),
     }
 }
