@@ -44,9 +44,10 @@ mod tests {
 
     use super::*;
 
-    /// Counts who holds it, and can refuse.
+    /// Counts who asks and who holds it, and can refuse.
     #[derive(Default)]
     struct Fake {
+        asks: Rc<Cell<usize>>,
         holds: Rc<Cell<usize>>,
         refuses: Rc<Cell<bool>>,
     }
@@ -63,6 +64,7 @@ mod tests {
         type Hold = Held;
 
         fn keep_awake(&self) -> io::Result<Held> {
+            self.asks.set(self.asks.get() + 1);
             if self.refuses.get() {
                 return Err(io::Error::other("no"));
             }
@@ -75,6 +77,7 @@ mod tests {
     fn holds_once_while_it_is_wanted_and_lets_go_at_the_end() {
         let fake = Fake::default();
         let (holds, refuses) = (Rc::clone(&fake.holds), Rc::clone(&fake.refuses));
+        let asks = Rc::clone(&fake.asks);
         let mut vigil = Vigil::new(fake);
         let mut held = Vec::new();
 
@@ -93,5 +96,6 @@ mod tests {
         held.push(holds.get());
 
         assert_eq!(held, [0, 1, 1, 0, 1, 0]);
+        assert_eq!(asks.get(), 3, "whoever holds it does not ask again");
     }
 }

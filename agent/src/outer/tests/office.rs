@@ -274,16 +274,23 @@ async fn an_exempt_address_and_this_pc_itself_are_reached_straight() {
     works(&board, &agent).await;
 
     let office = Office {
-        settings: settings("*.only-the-proxy-knows.invalid"),
+        settings: Settings {
+            detect: true,
+            ..settings("*.only-the-proxy-knows.invalid")
+        },
         ..Office::default()
     };
-    let (agent, _) = prepare(&ca, Proxy::default(), office);
+    let (agent, office) = prepare(&ca, Proxy::default(), office);
     let error = soon(agent.leg(&Target::Entry))
         .await
         .expect_err("is unknown");
     assert!(
         matches!(error, OuterError::NameNotFound { .. }),
         "{error:?}"
+    );
+    assert!(
+        asked(&office).is_empty(),
+        "where something is set, the network is not asked: {office:?}"
     );
 }
 
