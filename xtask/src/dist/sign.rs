@@ -20,6 +20,9 @@ use crate::exec::Shell;
 /// With an answer from a server for times.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// What osslsigncode says of a time that is right.
+const TIMED: &str = "Timestamp Server Signature verification: ok";
+
 const PASSPHRASE: &str = "TASUKI_SIGN_PASSPHRASE";
 /// Where Debian keeps the certificates that it trusts.
 const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -62,6 +65,9 @@ pub(crate) struct SignOptions {
     /// certificate.
     #[arg(long, value_name = "ADDRESS", requires = "certificate")]
     timestamp: Option<String>,
+    /// Certificates (PEM) of the CA that vouches for that server [default: this system's].
+    #[arg(long, value_name = "FILE", requires = "timestamp")]
+    timestamp_ca: Option<PathBuf>,
 }
 
 /// Signs files, and checks that they are signed.
@@ -70,6 +76,8 @@ pub(crate) struct Signer<'a> {
     /// Holds the program below, and the pass phrase.
     folder: TempDir,
     ca: PathBuf,
+    /// What vouches for the server that says when it was signed.
+    clock_ca: Option<PathBuf>,
 }
 
 impl<'a> Signer<'a> {
@@ -87,17 +95,17 @@ impl<'a> Signer<'a> {
         };
         let ca = options.ca.clone().unwrap_or_else(|| SYSTEM_CA.into());
         let mut words = holder(certificate, options.key.as_deref())?;
-        if let Some(address) = &options.timestamp {
-            words.extend(["-ts".to_owned(), address.clone()]);
-        }
-        Self::with(
-            shell,
-            tempfile::tempdir()?,
-            words,
-            passphrase.as_deref(),
-            ca,
-        )
-        .map(Some)
+        let folder = tempfile::tempdir()?;
+        let Some(address) = &options.timestamp else {
+            return Self::with(shell, folder, words, passphrase.as_deref(), ca).map(Some);
+        };
+        words.extend(["-ts".to_owned(), address.clone()]);
+        let signer = Self::with(shell, folder, words, passphrase.as_deref(), ca)?;
+        let clock_ca = options.timestamp_ca.clone();
+        Ok(Some(Self {
+            clock_ca: Some(clock_ca.unwrap_or_else(|| SYSTEM_CA.into())),
+            ..signer
+        }))
     }
 
     /// With a certificate of its own that is forgotten with it.
@@ -105,20 +113,7 @@ impl<'a> Signer<'a> {
     pub(crate) fn for_tests(shell: &'a Shell) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let [key, certificate] = ["key.pem", "certificate.pem"].map(|it| folder.path().join(it));
-        shell
-            .call("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:3072", "-days", "2"])
-            .args([
-                "-subj",
-                "/CN=Tasuki Test",
-                "-addext",
-                "extendedKeyUsage=codeSigning",
-            ])
-            .args(["-passout", "pass:not a secret", "-keyout"])
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output(LIMIT)?;
+        certify(shell, "codeSigning", &key, &certificate)?;
         let words = holder(&certificate, Some(&key))?;
         Self::with(shell, folder, words, Some("not a secret"), certificate)
     }
@@ -138,7 +133,12 @@ impl<'a> Signer<'a> {
             words.extend(["-readpass".to_owned(), path.display().to_string()]);
         }
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        let signer = Self { shell, folder, ca };
+        let signer = Self {
+            shell,
+            folder,
+            ca,
+            clock_ca: None,
+        };
         let program = signer.program();
         let text = format!(
             "#!/bin/sh\nset -e\n\
@@ -170,11 +170,18 @@ impl<'a> Signer<'a> {
             .call("osslsigncode")
             .args(["verify", "-CAfile"])
             .arg(&self.ca)
+            .args(
+                self.clock_ca
+                    .iter()
+                    .flat_map(|ca| ["-TSA-CAfile".as_ref(), ca.as_os_str()]),
+            )
             .arg("-in")
             .arg(file)
             .finish(LIMIT)?;
+        // A time that nobody vouches for is no failure to osslsigncode.
+        let is_timed = self.clock_ca.is_none() || checked.stdout.contains(TIMED);
         ensure!(
-            checked.status.success(),
+            checked.status.success() && is_timed,
             "the signature of {} is not right:\n{}{}",
             file.display(),
             checked.stdout,
@@ -206,6 +213,22 @@ fn holder(certificate: &Path, key: Option<&Path>) -> Result<Vec<String>> {
     Ok(vec!["-pkcs12".into(), text(certificate)])
 }
 
+/// Makes a key, and a certificate that vouches for itself.
+#[cfg(test)]
+fn certify(shell: &Shell, usage: &str, key: &Path, certificate: &Path) -> Result<()> {
+    shell
+        .call("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:3072", "-days", "2"])
+        .args(["-subj", "/CN=Tasuki Test", "-addext"])
+        .arg(format!("extendedKeyUsage=critical,{usage}"))
+        .args(["-passout", "pass:not a secret", "-keyout"])
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output(LIMIT)
+        .map(drop)
+}
+
 /// As a shell takes it for one word.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
@@ -213,6 +236,10 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
 
     /// The least that is a program for Windows.
@@ -258,6 +285,97 @@ mod tests {
         one.sign(&file).unwrap();
 
         assert!(two.check(&file).is_err());
+    }
+
+    #[test]
+    fn time_counts_where_somebody_vouches_for_who_says_it() {
+        let shell = Shell::new(false).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        certify(
+            &shell,
+            "timeStamping",
+            &path("clock.key"),
+            &path("clock.pem"),
+        )
+        .unwrap();
+        certify(&shell, "codeSigning", &path("key"), &path("pem")).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        fs::write(path("passphrase"), "not a secret").unwrap();
+        let file = path("program.exe");
+        fs::write(&file, program()).unwrap();
+        let signer = |clock_ca: Option<PathBuf>| {
+            let options = SignOptions {
+                certificate: Some(path("pem")),
+                key: Some(path("key")),
+                passphrase: Some(path("passphrase")),
+                ca: Some(path("pem")),
+                timestamp: Some(address.clone()),
+                timestamp_ca: clock_ca,
+            };
+            Signer::new(&shell, &options).unwrap().unwrap()
+        };
+        let clock = folder.path().to_owned();
+        let clock = thread::spawn(move || tell_time_once(&listener, &clock));
+
+        signer(Some(path("clock.pem"))).sign(&file).unwrap();
+
+        clock.join().unwrap();
+        assert!(
+            signer(Some(path("pem"))).check(&file).is_err(),
+            "another CA"
+        );
+        assert!(signer(None).check(&file).is_err(), "this system's CAs");
+        fs::write(&file, program()).unwrap();
+        let nobody = signer(Some(path("clock.pem"))).sign(&file);
+        assert!(nobody.is_err(), "the server has gone");
+    }
+
+    /// A server (RFC 3161) that is asked once.
+    fn tell_time_once(listener: &TcpListener, folder: &Path) {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut length = 0;
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap() > 2 {
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut question = Vec::new();
+        reader.take(length).read_to_end(&mut question).unwrap();
+        fs::write(folder.join("question"), question).unwrap();
+        let settings = "[tsa]\ndefault_tsa = clock\n[clock]\nserial = serial\n\
+            signer_digest = sha256\ndefault_policy = 1.2.3.4\ndigests = sha256\n";
+        fs::write(folder.join("settings"), settings).unwrap();
+        Shell::new(false)
+            .unwrap()
+            .call("openssl")
+            .args([
+                "ts",
+                "-reply",
+                "-config",
+                "settings",
+                "-queryfile",
+                "question",
+            ])
+            .args(["-signer", "clock.pem", "-inkey", "clock.key"])
+            .args(["-passin", "pass:not a secret", "-out", "answer"])
+            .dir(folder)
+            .output(LIMIT)
+            .unwrap();
+        let answer = fs::read(folder.join("answer")).unwrap();
+        let head = format!(
+            "HTTP/1.0 200 OK\r\nContent-Type: application/timestamp-reply\r\n\
+             Content-Length: {}\r\n\r\n",
+            answer.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&answer).unwrap();
     }
 
     #[test]
