@@ -117,18 +117,15 @@ impl<'h> Keeper<'h> {
         }
     }
 
-    /// One attempt. `None`: the network has changed meanwhile, and the attempt, which may wait for
-    /// an address that has gone, did not end soon after.
+    /// One attempt. `None`: the network has changed meanwhile.
     async fn attempt(&mut self, boards: &[BoardName]) -> Option<Result<Link, LinkError>> {
-        let mut registering = pin!(self.station.register(boards));
-        tokio::select! {
-            done = &mut registering => return Some(done),
-            () = changed(&mut self.network) => {
-                // That the relay has asked for a delay is of no interest: none runs.
-                self.backoff.wake();
-            }
-        }
-        timeout(STALE_WAIT, registering).await.ok()
+        let registering = self.station.register(boards);
+        let change = async {
+            changed(&mut self.network).await;
+            // That the relay has asked for a delay is of no interest: none runs.
+            self.backoff.wake();
+        };
+        unless_stale(registering, change).await
     }
 
     /// Makes `link` the newest one; older ones leave.
@@ -199,6 +196,20 @@ impl<'h> Keeper<'h> {
     }
 }
 
+/// What `attempt` comes to. `None`: it did not end soon after a `change` of the network, and may wait
+/// for an address that has gone.
+async fn unless_stale<T>(
+    attempt: impl Future<Output = T>,
+    change: impl Future<Output = ()>,
+) -> Option<T> {
+    let mut attempt = pin!(attempt);
+    tokio::select! {
+        done = &mut attempt => return Some(done),
+        () = change => {}
+    }
+    timeout(STALE_WAIT, attempt).await.ok()
+}
+
 fn watch_network() -> Option<NetworkChanges> {
     NetworkChanges::watch()
         .inspect_err(|error| tracing::warn!(%error, "Cannot watch the network for changes"))
@@ -241,4 +252,50 @@ fn note(host: &Host, error: &LinkError, delay: Duration) {
             japanese: error.explain_in_japanese().to_string(),
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+    /// Between the beginning of an attempt and a change of the network.
+    const BEFORE: Duration = Duration::from_secs(7);
+
+    /// An attempt of this length in a network that changes; what it comes to, and when.
+    async fn attempt(length: Duration) -> (Option<&'static str>, Duration) {
+        let began = Instant::now();
+        let attempt = async {
+            sleep(length).await;
+            "linked"
+        };
+        (unless_stale(attempt, sleep(BEFORE)).await, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_may_go_on_for_five_seconds_after_a_change_of_the_network() {
+        let longest = BEFORE + STALE_WAIT;
+
+        assert_eq!(STALE_WAIT, Duration::from_secs(5));
+        for length in [MOMENT, BEFORE, longest - MOMENT, longest] {
+            assert_eq!(attempt(length).await, (Some("linked"), length));
+        }
+        for length in [longest + MOMENT, longest * 100] {
+            let (came_to, took) = attempt(length).await;
+            assert_eq!(came_to, None, "{length:?}");
+            // Timers of tokio count whole milliseconds.
+            assert!(took >= longest && took <= longest + MOMENT, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempt_in_a_network_that_stays_may_take_long() {
+        let hour = Duration::from_secs(3600);
+
+        let came_to = unless_stale(sleep(hour), pending()).await;
+
+        assert_eq!(came_to, Some(()));
+    }
 }
