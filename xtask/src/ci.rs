@@ -34,7 +34,11 @@ const SOAK: &str = "benches/scenarios/short.toml";
 const SOAK_VOID: i32 = 3;
 
 /// What the end-to-end tests start beside our own programs.
-const TEST_PACKAGES: [Package; 13] = [
+const TEST_PACKAGES: [Package; 17] = [
+    Package {
+        name: "dante-server",
+        purpose: "a SOCKS proxy that host and client go through",
+    },
     Package {
         name: "faketime",
         purpose: "clocks of relays and hosts are wrong",
@@ -56,6 +60,10 @@ const TEST_PACKAGES: [Package; 13] = [
         purpose: "a peer that tasuki-bench measures, as a stream proxy",
     },
     Package {
+        name: "libnss-wrapper",
+        purpose: "that proxy's users",
+    },
+    Package {
         name: "nginx-light",
         purpose: "the same peer",
     },
@@ -72,6 +80,10 @@ const TEST_PACKAGES: [Package; 13] = [
         purpose: "a peer that tasuki-bench measures",
     },
     Package {
+        name: "squid-openssl",
+        purpose: "an HTTP proxy that host and client go through",
+    },
+    Package {
         name: "strace",
         purpose: "a test counts the relay's system calls",
     },
@@ -86,6 +98,10 @@ const TEST_PACKAGES: [Package; 13] = [
     Package {
         name: "valgrind",
         purpose: "the relay's instructions for each message are counted",
+    },
+    Package {
+        name: "winbind",
+        purpose: "NTLM, for that HTTP proxy",
     },
 ];
 

@@ -24,7 +24,7 @@ fn command(lab: &Lab, name: &str, arguments: &[&str]) -> Command {
 }
 
 /// Checks by both programs' words and exit code.
-fn finds(lab: &Lab, code: i32, words: &[&str]) {
+pub(crate) fn finds(lab: &Lab, code: i32, words: &[&str]) {
     for name in ["tasuki-host", "tasuki-client"] {
         let output = check(lab, name, &[]);
         let said = String::from_utf8_lossy(&output.stdout);

@@ -19,6 +19,7 @@ mod home;
 mod impostor;
 mod network;
 mod office;
+mod proxies;
 mod recovery;
 mod refusals;
 mod relaying;

@@ -31,7 +31,7 @@ fn an_ssh_login_and_a_file_go_through() {
 }
 
 /// An OpenSSH server on loopback that takes one key, made for this test.
-fn sshd(lab: &Lab, folder: &Path, port: u16) -> Process {
+pub(crate) fn sshd(lab: &Lab, folder: &Path, port: u16) -> Process {
     for name in ["host", "user"] {
         let mut keygen = Command::new("ssh-keygen");
         keygen

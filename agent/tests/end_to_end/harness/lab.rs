@@ -28,6 +28,9 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
+    /// The name of a relay that this machine cannot find.
+    pub(crate) const HIDDEN: &str = "relay.only-the-proxy-knows.invalid";
+
     /// With a relay that pings every second, so that silence is noticed soon.
     pub(crate) fn new() -> Self {
         Self::with_relay("")
@@ -53,6 +56,15 @@ impl Lab {
     /// With a relay whose address only proxies know. Where it really is, `relay_address` says.
     pub(crate) fn behind_proxies(address: &str) -> Self {
         let mut lab = Self::make_at("Lab", free_address(), address, "");
+        lab.start_relay();
+        lab
+    }
+
+    /// The same at a name that proxies have in a list of their own, and a port like any.
+    pub(crate) fn hidden() -> Self {
+        let relay_address = free_address();
+        let address = format!("{}:{}", Self::HIDDEN, relay_address.port());
+        let mut lab = Self::make_at("Lab", relay_address, &address, "");
         lab.start_relay();
         lab
     }
@@ -153,10 +165,15 @@ impl Lab {
         for folder in ["relay", "run"] {
             fs::create_dir_all(self.path(folder)).expect("a folder of the relay's");
         }
+        self.give_to_nobody(&["relay", "run", self.node]);
+    }
+
+    /// Programs that are started as root become this user, and want their files to be his.
+    pub(crate) fn give_to_nobody(&self, names: &[&str]) {
         if is_root() {
             let mut chown = Command::new("chown");
             chown.args(["-R", "nobody:"]);
-            finish(chown.args(["relay", "run", self.node].map(|name| self.path(name))));
+            finish(chown.args(names.iter().map(|name| self.path(name))));
             let open = fs::Permissions::from_mode(0o755);
             fs::set_permissions(self.folder.path(), open).expect("our folder");
         }

@@ -1,22 +1,26 @@
 //! A deployment on loopback, its programs, and the ends that talk through them.
 
 mod client;
+mod dante;
 mod host;
 mod lab;
 mod process;
 mod programs;
 mod proxy;
+mod squid;
 mod target;
 mod transfer;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Open};
+pub(crate) use dante::Dante;
 pub(crate) use host::{Host, with_input};
 pub(crate) use lab::{Lab, free_address, is_root};
 pub(crate) use process::Process;
 pub(crate) use programs::program;
 pub(crate) use proxy::Proxy;
+pub(crate) use squid::{ANYBODY, Squid, WHO_IS_KNOWN, basic, needs, ntlm};
 pub(crate) use target::Target;
 pub(crate) use transfer::{exchange, noise, round_trip, transfer_size, works};
 
