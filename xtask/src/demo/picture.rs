@@ -113,6 +113,12 @@ impl Picture {
         self.stands_out() == 0
     }
 
+    /// How many pixels have a colour.
+    pub(super) fn count(&self, colour: [u8; 3]) -> usize {
+        let pixels = self.rgb.chunks_exact(3);
+        pixels.filter(|pixel| **pixel == colour).count()
+    }
+
     /// How many pixels have another colour than the first one.
     pub(super) fn stands_out(&self) -> usize {
         let first = self.rgb.get(..3);

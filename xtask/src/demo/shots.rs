@@ -3,8 +3,8 @@
 //!
 //! The window is the released program, run by Wine and driven by the keyboard alone; relay and
 //! office PC are real. What is on the pictures is for a person to look at. What fails by itself:
-//! a picture that never comes to rest, two that are the same where they must not be, and a window
-//! that the keyboard does not close.
+//! a picture that never comes to rest, two that are the same where they must not be, a title bar
+//! without our icon, and a window that the keyboard does not close.
 
 mod settings;
 
@@ -80,6 +80,10 @@ pub(super) const CURSOR_PIXELS: usize = 40;
 
 /// The smallest window has more than the screen's twentieth; a pointer on an empty one much less.
 const WINDOW_SHARE: usize = 20;
+
+/// The red of our icon, and how many pixels at least have it in the smallest one.
+const ICON: [u8; 3] = [232, 80, 58];
+const ICON_PIXELS: usize = 8;
 
 const WINDOW_LIMIT: Duration = Duration::from_secs(120);
 pub(super) const KEYS_LIMIT: Duration = Duration::from_secs(30);
@@ -336,6 +340,10 @@ impl<'a> Studio<'a> {
         let picture = self
             .wait(stage, rest, is_open)
             .context("it does not come to rest")?;
+        ensure!(
+            picture.count(ICON) >= ICON_PIXELS,
+            "its title bar lacks our icon"
+        );
         if is_unsaved {
             self.press(stage, "key alt+F4")?;
             let is_warned = |now: &Picture| now.differs(&picture) >= CURSOR_PIXELS;

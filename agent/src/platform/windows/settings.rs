@@ -95,8 +95,7 @@ fn ask(words: &Words, password: &SettingsPassword) -> io::Result<bool> {
                 window.close();
             } else {
                 window.set_text(id::PASSWORD, "");
-                window.set_text(id::STATUS, words.wrong_password);
-                window.announce(id::STATUS);
+                window.tell(id::STATUS, words.wrong_password);
                 window.focus(id::PASSWORD);
             }
         }
@@ -210,7 +209,7 @@ impl Desk {
             }
         }
         if changed(|view| &view.state) {
-            window.set_text(id::STATE, &view.state.replace('\n', "\r\n"));
+            window.set_text(id::STATE, &view.state);
         }
         if changed(|view| &view.rule) {
             window.set_text(id::RULE, &view.rule);
@@ -219,14 +218,10 @@ impl Desk {
             window.set_text(id::WINDOW_RULE, &view.window_rule);
         }
         if changed(|view| view.status) {
-            window.set_text(id::STATUS, view.status);
-            window.announce(id::STATUS);
+            window.tell(id::STATUS, view.status);
         }
         if changed(|view| &view.notice) {
-            window.set_text(id::NOTICE, &view.notice.replace('\n', "\r\n"));
-            if !view.notice.is_empty() {
-                window.announce(id::NOTICE);
-            }
+            window.tell(id::NOTICE, &view.notice);
         }
         self.shown = Some(view);
     }
@@ -301,7 +296,7 @@ fn fill(window: &Window, fields: &Fields) {
         (id::PASSWORD_AGAIN, &fields.password_again),
         (id::WINDOW_PASSWORD, &fields.window_password),
         (id::WINDOW_PASSWORD_AGAIN, &fields.window_password_again),
-        (id::RULES, &fields.rules.replace('\n', "\r\n")),
+        (id::RULES, &fields.rules),
         (id::PROXY_ADDRESS, &fields.proxy_address),
         (id::PROXY_USER, &fields.proxy_user),
         (id::PROXY_PASSWORD, &fields.proxy_password),

@@ -287,14 +287,10 @@ impl Desk {
             }
         }
         if changed(|view| view.status) {
-            window.set_text(STATUS, view.status);
-            window.announce(STATUS);
+            window.tell(STATUS, view.status);
         }
         if changed(|view| &view.notice) {
-            window.set_text(NOTICE, &view.notice.replace('\n', "\r\n"));
-            if !view.notice.is_empty() {
-                window.announce(NOTICE);
-            }
+            window.tell(NOTICE, &view.notice);
         }
         self.shown = Some(view);
     }

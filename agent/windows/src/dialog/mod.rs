@@ -1,9 +1,10 @@
 //! One window made of controls of Windows: a dialog, which knows tab order, letters under Alt,
 //! Enter, Escape, letters that grow with the screen's resolution, and screen readers.
 
+mod icon;
 mod template;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::{from_ref, null_mut, with_exposed_provenance, with_exposed_provenance_mut};
 
@@ -19,10 +20,12 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
     DialogBoxIndirectParamW, EN_CHANGE, EVENT_SYSTEM_ALERT, EndDialog, GWLP_USERDATA, GetDlgItem,
     GetWindowLongPtrW, GetWindowTextLengthW, GetWindowTextW, IDCANCEL, MB_ICONERROR, MessageBoxW,
     OBJID_CLIENT, PostMessageW, SendMessageW, SetDlgItemTextW, SetForegroundWindow,
-    SetWindowLongPtrW, WM_APP, WM_CLOSE, WM_COMMAND, WM_COPY, WM_INITDIALOG, WM_NEXTDLGCTL,
+    SetWindowLongPtrW, WM_APP, WM_CLOSE, WM_COMMAND, WM_COPY, WM_DPICHANGED, WM_INITDIALOG,
+    WM_NEXTDLGCTL,
 };
 use zeroize::Zeroizing;
 
+use self::icon::Icons;
 use crate::text::wide;
 
 /// What a control is. A limit is in UTF-16 units.
@@ -44,11 +47,11 @@ pub enum Kind {
     },
     /// A list of which one line is chosen; its height is that of the open list.
     Choice,
-    /// Several lines, which end with `\r\n`; Enter begins a new one.
+    /// Several lines, which [`Window::text`] ends with `\r\n`; Enter begins a new one.
     Text {
         limit: u16,
     },
-    /// Several lines to read, which end with `\r\n`.
+    /// Several lines to read.
     Report,
     Check,
     Button,
@@ -116,6 +119,7 @@ type Owner<'o> = dyn FnMut(&Window, Event) + 'o;
 struct Shared<'o> {
     owner: RefCell<&'o mut Owner<'o>>,
     limits: Vec<(u16, u32, u16)>,
+    icons: Cell<Option<Icons>>,
 }
 
 impl Dialog<'_> {
@@ -136,6 +140,7 @@ impl Dialog<'_> {
         let shared = Shared {
             owner: RefCell::new(owner),
             limits,
+            icons: Cell::new(None),
         };
         let context = from_ref(&shared).expose_provenance().cast_signed();
         // SAFETY: the template is a whole one, aligned to four bytes; the procedure has the
@@ -188,9 +193,9 @@ impl Window {
         Zeroizing::new(String::from_utf16_lossy(&units[..copied]))
     }
 
-    /// Puts a text into a control.
+    /// Puts a text into a control; its lines end with `\n`.
     pub fn set_text(&self, id: u16, text: &str) {
-        let text = wide(text);
+        let text = wide(text.replace('\n', "\r\n"));
         // SAFETY: the text ends with a zero and is copied. It fails when the window has gone,
         // and then nobody misses it.
         unsafe { SetDlgItemTextW(self.0, i32::from(id), text.as_ptr()) };
@@ -256,8 +261,12 @@ impl Window {
         unsafe { PostMessageW(self.0, WM_NEXTDLGCTL, control, 1) };
     }
 
-    /// Has screen readers tell what stands in a control.
-    pub fn announce(&self, id: u16) {
+    /// Puts a text into a control that nobody is at, and has screen readers tell it.
+    pub fn tell(&self, id: u16, text: &str) {
+        self.set_text(id, text);
+        if text.is_empty() {
+            return;
+        }
         // SAFETY: the call takes no pointers but the window.
         unsafe { NotifyWinEvent(EVENT_SYSTEM_ALERT, self.control(id), OBJID_CLIENT, 0) };
     }
@@ -319,6 +328,9 @@ unsafe extern "system" fn procedure(
             // SAFETY: these messages take a number and no pointers.
             unsafe { SendMessageW(window.control(*id), *message, usize::from(*limit), 0) };
         }
+    }
+    if matches!(message, WM_INITDIALOG | WM_DPICHANGED) {
+        shared.icons.set(Some(Icons::of_program(window.0)));
     }
     let Some(event) = event(&window, message, wparam) else {
         return 0;
@@ -423,7 +435,7 @@ mod tests {
                 assert_eq!(window.chosen(19), None);
                 window.choose(19, 1);
                 assert_eq!(window.chosen(19), Some(1));
-                window.set_text(20, "two\r\nlines");
+                window.set_text(20, "two\nlines");
                 assert_eq!(window.text(20).as_str(), "two\r\nlines");
                 let waker = window.waker();
                 std::thread::spawn(move || waker.wake());
