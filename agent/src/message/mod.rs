@@ -21,6 +21,16 @@ pub enum Language {
     Japanese,
 }
 
+impl Language {
+    /// The one of two that is in this language.
+    pub(crate) fn pick<T>(self, english: T, japanese: T) -> T {
+        match self {
+            Self::English => english,
+            Self::Japanese => japanese,
+        }
+    }
+}
+
 /// Who is the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Who {

@@ -45,6 +45,7 @@ pub struct Words {
     pub open: &'static str,
     pub wrong_password: &'static str,
     pub guarded: &'static str,
+    pub usage: &'static str,
 
     pub hello: &'static str,
     pub saving: &'static str,
@@ -69,10 +70,7 @@ pub struct Words {
 impl Words {
     /// The texts of a language.
     pub fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::Japanese => &JAPANESE,
-        }
+        language.pick(&ENGLISH, &JAPANESE)
     }
 
     /// A kind of proxy, to be picked.
@@ -83,24 +81,24 @@ impl Words {
             ProxyKind::Http => ("HTTP (CONNECT)", "HTTP（CONNECT）"),
             ProxyKind::Socks5 => ("SOCKS5", "SOCKS5"),
         };
-        self.one_of(english, japanese)
+        self.language.pick(english, japanese)
     }
 
     /// What a password lacks while it is typed, and that it is good.
     pub(super) fn password_rule(&self, password: &str, without_symbols: bool) -> String {
         let is_good = rule(password, without_symbols).is_ok();
         let text = match (is_good, without_symbols) {
-            (true, _) => self.one_of(
+            (true, _) => self.language.pick(
                 "This password is good enough.",
                 "このパスワードは使用できます。",
             ),
-            (false, false) => self.one_of(
+            (false, false) => self.language.pick(
                 "Needed: 8 characters of 3 kinds (small letters, capital letters, digits, \
                  symbols), or 16 of 2 kinds, or 24 of any kind.",
                 "必要な文字数：3種類（英小文字、英大文字、数字、記号）で8文字以上、2種類で16文字\
                  以上、または24文字以上。",
             ),
-            (false, true) => self.one_of(
+            (false, true) => self.language.pick(
                 "Needed: 8 characters of 2 kinds (small letters, capital letters, digits), or 16 \
                  of any kind.",
                 "必要な文字数：2種類（英小文字、英大文字、数字）で8文字以上、または16文字以上。",
@@ -121,13 +119,14 @@ impl Words {
         let mut lines = Vec::new();
         if !is_prepared {
             lines.push(
-                self.one_of(
-                    "This PC does not know any relay yet. Type in a terminal: \
+                self.language
+                    .pick(
+                        "This PC does not know any relay yet. Type in a terminal: \
                      tasuki-host init --entry tasuki-entry.toml",
-                    "このPCは、まだどの中継サーバーも知りません。ターミナルで次のように入力して\
-                     ください：tasuki-host init --entry tasuki-entry.toml",
-                )
-                .to_owned(),
+                        "このPCには、まだ中継サーバーが登録されていません。ターミナルで次のように\
+                     入力してください：\ntasuki-host init --entry tasuki-entry.toml",
+                    )
+                    .to_owned(),
             );
         }
         lines.push(self.link(status));
@@ -138,7 +137,7 @@ impl Words {
             });
         }
         if !status.password_set {
-            let text = self.one_of(
+            let text = self.language.pick(
                 "No password is set: every call is refused.",
                 "パスワードが設定されていないため、すべての接続を拒否します。",
             );
@@ -148,7 +147,7 @@ impl Words {
             lines.push(format!("{}  {}", time(trouble.at), self.trouble(trouble)));
         }
         if let Some(mistakes) = &status.refused_settings {
-            let text = self.one_of(
+            let text = self.language.pick(
                 "host.toml has mistakes; the settings from before hold:",
                 "host.toml に誤りがあるため、以前の設定で動作しています：",
             );
@@ -178,11 +177,12 @@ impl Words {
                     "ホストが動作していないため、だれも接続できません。",
                 )
             };
-            return self.one_of(english, japanese).to_owned();
+            return self.language.pick(english, japanese).to_owned();
         };
         let (board, since) = (&link.board, time(link.since));
         let nobody = if status.sessions.is_empty() {
-            self.one_of(" Nobody is connected.", "接続中の人はいません。")
+            self.language
+                .pick(" Nobody is connected.", "接続中の人はいません。")
         } else {
             ""
         };
@@ -209,10 +209,7 @@ impl Words {
     }
 
     fn trouble<'t>(&self, trouble: &'t Trouble) -> &'t str {
-        match self.language {
-            Language::English => &trouble.text,
-            Language::Japanese => &trouble.japanese,
-        }
+        self.language.pick(&trouble.text, &trouble.japanese)
     }
 
     /// A rule that is none.
@@ -224,7 +221,7 @@ impl Words {
                  permit 192.0.2.0/24"
             ),
             Language::Japanese => format!(
-                "{number} 行目が規則の形ではありません：{line}\n\
+                "{number} 行目の規則の形式が正しくありません：{line}\n\
                  対処：permit（許可）または deny（拒否）に続けて、アドレスまたは範囲を書いて\
                  ください。例：\npermit 192.0.2.0/24"
             ),
@@ -238,7 +235,7 @@ impl Words {
 
     /// The settings cannot be shown.
     pub(super) fn unreadable(&self, failure: &Failure) -> String {
-        let rest = self.one_of(
+        let rest = self.language.pick(
             "Until then this window leaves host.toml alone; passwords and the computer ID can be \
              changed.",
             "それまで、このウィンドウは host.toml を変更しません。パスワードとコンピューターIDは\
@@ -260,13 +257,6 @@ impl Words {
         match self.language {
             Language::English => format!("This did not work: {error}."),
             Language::Japanese => format!("うまくいきませんでした（{error}）。"),
-        }
-    }
-
-    fn one_of(&self, english: &'static str, japanese: &'static str) -> &'static str {
-        match self.language {
-            Language::English => english,
-            Language::Japanese => japanese,
         }
     }
 }
@@ -307,6 +297,9 @@ const ENGLISH: Words = Words {
     guarded: "On this PC the host runs as a service, and its settings are for administrators.\n\
               What to do: start this program with \"Run as administrator\" (right mouse button), \
               or ask whoever looks after this PC.",
+    usage: "This program can be told one thing: --state and the folder with the host's state.\n\
+            What to do: start it without anything behind its name; tasuki-host --help lists the \
+            commands for a terminal.",
 
     hello: "Nothing is changed before you press Save. Connections that are open go on.",
     saving: "Saving ...",
@@ -375,6 +368,9 @@ const JAPANESE: Words = Words {
     guarded: "このPCではホストがサービスとして動作しており、設定は管理者だけが開けます。\n\
               対処：このプログラムを右クリックして「管理者として実行」を選ぶか、このPCの管理者に\
               依頼してください。",
+    usage: "このプログラムに指定できるのは、--state とホストの状態を保存したフォルダーだけです。\n\
+            対処：何も指定せずに起動してください。ターミナルで使うコマンドは tasuki-host --help で\
+            確認できます。",
 
     hello: "「保存」を押すまで何も変わりません。接続中のセッションは続きます。",
     saving: "保存しています...",
@@ -389,14 +385,14 @@ const JAPANESE: Words = Words {
     name_later: "ホストが動作していません。次に動作したときに、新しいコンピューターIDを申請します。",
     name_undecided: "新しいコンピューターIDについて、中継サーバーの返事がまだありません。ホストが\
                      申請を続けます。",
-    bad_id: "コンピューターIDの形ではありません。\n\
+    bad_id: "コンピューターIDの形式が正しくありません。\n\
              対処：半角の英字、数字、- と _ を31文字以内で入力してください。大文字と小文字は区別\
              しません。",
     differ: "2つのパスワードが一致しません。\n\
              対処：同じパスワードを2回入力してください。",
     bad_user_agent: "User-Agent として使えません。\n\
                      対処：半角の英字、数字、記号を200文字以内で入力するか、空のままにしてください。",
-    bad_proxy: "プロキシのアドレスの形ではありません。\n\
+    bad_proxy: "プロキシのアドレスの形式が正しくありません。\n\
                 対処：proxy.example:8080 のように、名前またはアドレスとポート番号を入力して\
                 ください。",
     bad_proxy_user: "プロキシのユーザー名として使えません。\n\

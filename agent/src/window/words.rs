@@ -41,10 +41,7 @@ pub struct Words {
 impl Words {
     /// The texts of a language.
     pub fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::Japanese => &JAPANESE,
-        }
+        language.pick(&ENGLISH, &JAPANESE)
     }
 
     /// What can be chosen, for a box to tick.
@@ -59,10 +56,7 @@ impl Words {
             Choice::Redirect(Redirection::Drives) => ("Dri&ves", "ドライブ(&V)"),
             Choice::Redirect(Redirection::Clipboard) => ("Clip&board", "クリップボード(&B)"),
         };
-        match self.language {
-            Language::English => english,
-            Language::Japanese => japanese,
-        }
+        self.language.pick(english, japanese)
     }
 
     /// The program that has the window did not start.
@@ -94,10 +88,7 @@ impl Words {
                 "うまくいかなかったので、もう一度試しています...",
             ),
         };
-        match self.language {
-            Language::English => english,
-            Language::Japanese => japanese,
-        }
+        self.language.pick(english, japanese)
     }
 }
 
@@ -159,7 +150,7 @@ const JAPANESE: Words = Words {
 
     no_id: "コンピューターIDが入力されていません。\n\
             対処：職場のPCに表示されるIDを入力してください。",
-    bad_id: "コンピューターIDの形ではありません。\n\
+    bad_id: "コンピューターIDの形式が正しくありません。\n\
              対処：職場のPCに表示されるとおり、半角の英字、数字、- と _ を31文字以内で入力して\
              ください。大文字と小文字は区別しません。",
     long_user: "ユーザー名が長すぎます。\n\
@@ -167,7 +158,7 @@ const JAPANESE: Words = Words {
                 してください。",
     no_password: "パスワードが入力されていません。\n\
                   対処：職場のPCのパスワードを入力してください。",
-    no_entry: "このPCは、まだどの中継サーバーも知りません。\n\
+    no_entry: "このPCには、まだ中継サーバーが登録されていません。\n\
                対処：中継サーバーの管理者から受け取った tasuki-entry.toml を、このプログラムと\
                同じフォルダーに置いて、もう一度接続してください。",
 };

@@ -40,7 +40,7 @@ pub(in crate::message) fn tunnel(error: &TunnelError) -> Explanation {
         | TunnelError::BadPasswordMessage
         | TunnelError::BadVersion(_) => explanation(
             Who::OfficePc,
-            "応答したものは、職場のPCの話し方をしません。",
+            "職場のPCからの応答として正しくないものが届きました。",
             "両方のPCの tasuki を更新してください。それでも続くときは、中継サーバーの管理者に\
              知らせてください。",
         ),
@@ -153,7 +153,7 @@ pub(in crate::message) fn link(error: &LinkError) -> Explanation {
 fn no_board() -> Explanation {
     explanation(
         Who::Relay,
-        "どの中継サーバーも、別の中継サーバーへ回しました。",
+        "すべての中継サーバーが、別の中継サーバーを案内しました。",
         "1分ほど待って、もう一度試してください。続くときは、中継サーバーの管理者に知らせて\
          ください。",
     )
