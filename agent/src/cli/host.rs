@@ -11,18 +11,23 @@ use super::{check, init, reload, rename, reset_identity, run, set_password, stat
 use super::{protect_settings, service};
 use crate::cli::exit::{self, Exit};
 use crate::config::HostConfig;
-use crate::platform;
+use crate::platform::{self, RUN_HELP};
 use crate::state::StateDir;
 
 const ABOUT: &str = "Makes this office PC reachable from home, through a relay that cannot see \
     what passes.";
 
-const AFTER: &str = "\
-The first time, three commands are enough:
+const GUARDED: &str = "on this PC tasuki-host runs as a service, and only an administrator may look \
+    at it, change it or run another one; open a terminal as administrator, or ask whoever looks \
+    after this PC";
+
+fn after() -> String {
+    format!(
+        "The first time, three commands are enough:
 
   tasuki-host init --entry tasuki-entry.toml
   tasuki-host set-password
-  tasuki-host run
+  {RUN_HELP}
 
 Then read the computer ID off `tasuki-host status` and type it at home:
 
@@ -31,15 +36,13 @@ Then read the computer ID off `tasuki-host status` and type it at home:
 Settings (the desktop's address, who may connect, a proxy, logs) are in host.toml in the \
 state directory; without that file the defaults hold.
 
-Exit codes: 0 done, 1 failed, 64 the command line or host.toml is wrong.";
-
-const GUARDED: &str = "on this PC tasuki-host runs as a service, and only an administrator may look \
-    at it, change it or run another one; open a terminal as administrator, or ask whoever looks \
-    after this PC";
+Exit codes: 0 done, 1 failed, 64 the command line or host.toml is wrong."
+    )
+}
 
 /// The command line of `tasuki-host`.
 #[derive(Debug, Parser)]
-#[command(name = "tasuki-host", version, about = ABOUT, after_help = AFTER)]
+#[command(name = "tasuki-host", version, about = ABOUT, after_help = after())]
 pub struct Arguments {
     #[arg(long, global = true, value_name = "DIR", help = super::state_help("identity, password and logs"))]
     state: Option<PathBuf>,

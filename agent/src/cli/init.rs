@@ -8,7 +8,7 @@ use protocol::id::ComputerId;
 use super::exit::{Exit, UsageError};
 use super::{read_entry, say};
 use crate::host::control::{Request, ask};
-use crate::platform::propose_computer_id;
+use crate::platform::{RUN_HELP, propose_computer_id};
 use crate::state::{HostState, StateDir, entry_beside_executable};
 
 const AFTER: &str = "\
@@ -84,10 +84,10 @@ fn settle_name(host: &HostState, id: Option<&ComputerId>) -> anyhow::Result<Stri
     })
 }
 
-fn next_step(host: &HostState, running: bool) -> anyhow::Result<&'static str> {
+fn next_step(host: &HostState, running: bool) -> anyhow::Result<String> {
     Ok(match (host.password_record()?.is_some(), running) {
-        (false, _) => "Next: tasuki-host set-password (until then every call is refused).",
-        (true, false) => "Next: tasuki-host run",
-        (true, true) => "The running tasuki-host has taken it up.",
+        (false, _) => "Next: tasuki-host set-password (until then every call is refused).".into(),
+        (true, false) => format!("Next: {RUN_HELP}"),
+        (true, true) => "The running tasuki-host has taken it up.".into(),
     })
 }

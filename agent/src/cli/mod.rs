@@ -43,6 +43,10 @@ fn state_help(content: &str) -> String {
 }
 
 fn read_entry(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the entry file {}", path.display()))
+    std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read the entry file {}; name the one that you have from whoever runs the relay",
+            path.display()
+        )
+    })
 }

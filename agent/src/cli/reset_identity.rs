@@ -8,7 +8,7 @@ use clap::Args;
 use super::exit::{Exit, UsageError};
 use super::say;
 use crate::host::control::{Request, ask};
-use crate::platform::propose_computer_id;
+use crate::platform::{RUN_HELP, propose_computer_id};
 use crate::state::StateDir;
 
 const AFTER: &str = "\
@@ -50,7 +50,7 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         "This office PC has a new identity and will ask for the computer ID {wish}."
     ));
     if ask(&dir.host_folder(), Request::Reload)?.is_none() {
-        say::answer(&"Next: tasuki-host run");
+        say::answer(&format!("Next: {RUN_HELP}"));
     }
     Ok(Exit::Done)
 }

@@ -1,8 +1,9 @@
 //! What `tasuki-host-settings` does: shows the host's settings. Windows only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::exit::Exit;
 use crate::platform;
 use crate::platform::settings::{show, tell, words};
 use crate::settings::{Failure, Job};
@@ -16,7 +17,11 @@ pub(super) fn open() -> ExitCode {
         tell(words.guarded);
         return ExitCode::FAILURE;
     }
-    let shown = prepare().map_err(|failure| words.failure(&failure));
+    let Ok(state) = state() else {
+        tell(words.usage);
+        return Exit::Usage.code().into();
+    };
+    let shown = prepare(state.as_deref()).map_err(|failure| words.failure(&failure));
     let shown = shown.and_then(|job| show(&job).map_err(|error| words.unexpected(&error)));
     match shown {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,14 +32,19 @@ pub(super) fn open() -> ExitCode {
     }
 }
 
-fn prepare() -> Result<Job, Failure> {
-    let state = state();
-    Ok(Job(StateDir::open(state.as_deref())?))
+fn prepare(state: Option<&Path>) -> Result<Job, Failure> {
+    Ok(Job(StateDir::open(state)?))
 }
 
+/// Something was said to it that it does not know.
+struct Unknown;
+
 /// `--state DIR`, the only thing that can be said to it.
-fn state() -> Option<PathBuf> {
+fn state() -> Result<Option<PathBuf>, Unknown> {
     let mut arguments = std::env::args_os().skip(1);
-    arguments.find(|argument| argument == "--state")?;
-    arguments.next().map(PathBuf::from)
+    match [arguments.next(), arguments.next(), arguments.next()] {
+        [None, ..] => Ok(None),
+        [Some(option), Some(dir), None] if option == "--state" => Ok(Some(dir.into())),
+        [Some(_), ..] => Err(Unknown),
+    }
 }

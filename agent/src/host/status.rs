@@ -128,8 +128,10 @@ impl Status {
                 time(link.since)
             ),
             None if self.running => "Relay:        not linked".into(),
-            None => "Relay:        not linked, because tasuki-host does not run (tasuki-host run)"
-                .into(),
+            None => format!(
+                "Relay:        not linked, because tasuki-host does not run ({})",
+                platform::RUN_HELP
+            ),
         });
         if !self.password_set {
             lines.push(

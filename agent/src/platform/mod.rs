@@ -23,7 +23,7 @@
 //! - `keep_awake()`: the PC does not fall asleep by itself until what it returns is dropped,
 //!   where the system lets a program say so.
 //! - `time_zone(at)`: what the clock on the wall goes by, at a time.
-//! - `VIEWER` and `STATE_HELP`: words.
+//! - `VIEWER`, `STATE_HELP` and `RUN_HELP`: words.
 //!
 //! No other module of this crate names an operating system, but for the commands `service` and
 //! `window` and the settings tool, which Windows alone has.
@@ -42,7 +42,7 @@ use linux as imp;
 use windows as imp;
 
 pub(crate) use imp::{
-    Awake, ControlListener, ProxySystem, STATE_HELP, VIEWER, asked_to_stop, desktop_port,
+    Awake, ControlListener, ProxySystem, RUN_HELP, STATE_HELP, VIEWER, asked_to_stop, desktop_port,
     host_name, is_guarded, keep_awake, make_private_folder, open_descriptor, open_private,
     open_public, protect, reach_control, service_log, state_root, survive_ctrl_c, sync_folder,
     system_root, time_zone, tune, unprotect, viewer_settings,

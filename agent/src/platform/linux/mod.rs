@@ -27,6 +27,8 @@ use zeroize::Zeroizing;
 pub(crate) const VIEWER: &str = "xfreerdp";
 /// Where state lies, for those who ask for help.
 pub(crate) const STATE_HELP: &str = "/var/lib/tasuki for root, otherwise ~/.local/state/tasuki";
+/// What starts a host.
+pub(crate) const RUN_HELP: &str = "tasuki-host run";
 /// Where the state of a host lies that root runs.
 const SYSTEM_ROOT: &str = "/var/lib/tasuki";
 

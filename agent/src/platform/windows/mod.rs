@@ -36,6 +36,9 @@ pub(crate) const VIEWER: &str = "mstsc";
 /// Where state lies, for those who ask for help.
 pub(crate) const STATE_HELP: &str =
     "%ProgramData%\\Tasuki for an administrator, otherwise %LocalAppData%\\Tasuki";
+/// What starts a host.
+pub(crate) const RUN_HELP: &str =
+    "tasuki-host service install (administrators) or tasuki-host run --desktop";
 
 /// Silence before Windows asks whether the peer is there; it asks ten times.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
