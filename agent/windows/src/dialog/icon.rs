@@ -62,3 +62,47 @@ fn load(module: HMODULE, side: i32) -> HICON {
     // SAFETY: a name below 65536 is a number, and nothing is read there; the module is loaded.
     unsafe { LoadImageW(module, name, IMAGE_ICON, side, side, LR_DEFAULTCOLOR) }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use windows_sys::Win32::Graphics::Gdi::{BITMAP, DeleteObject, GetObjectW};
+    use windows_sys::Win32::System::LibraryLoader::LoadLibraryW;
+    use windows_sys::Win32::UI::WindowsAndMessaging::{GetIconInfo, ICONINFO, WM_GETICON};
+
+    use super::*;
+    use crate::text::wide;
+
+    /// Gives the window an icon of Windows' own, since this program has none, and looks at it.
+    pub(in super::super) fn try_on(window: HWND) {
+        let name = wide("shell32.dll");
+        // SAFETY: the name ends with a zero; this library of Windows does nothing when it comes.
+        let library = unsafe { LoadLibraryW(name.as_ptr()) };
+
+        let icons = Icons::of(library, window);
+
+        for (kind, metric) in [(ICON_SMALL, SM_CXSMICON), (ICON_BIG, SM_CXICON)] {
+            let kind = usize::try_from(kind).expect("a small number");
+            // SAFETY: the message takes numbers only, and answers with an icon of the window's.
+            let icon = unsafe { SendMessageW(window, WM_GETICON, kind, 0) };
+            let icon = std::ptr::with_exposed_provenance_mut(icon.cast_unsigned());
+            assert!(icons.0.contains(&icon), "not the one that it was given");
+            assert_eq!(width(icon), side(window, metric));
+        }
+    }
+
+    fn width(icon: HICON) -> i32 {
+        let mut parts = ICONINFO::default();
+        // SAFETY: the structure is ours, and outlives the call.
+        assert_ne!(unsafe { GetIconInfo(icon, &raw mut parts) }, 0, "no icon");
+        let mut bitmap = BITMAP::default();
+        let size = i32::try_from(size_of::<BITMAP>()).expect("a small number");
+        // SAFETY: the bitmap is ours, and the structure has as many bytes as the call is told.
+        let written = unsafe { GetObjectW(parts.hbmColor, size, (&raw mut bitmap).cast()) };
+        assert_eq!(written, size);
+        for part in [parts.hbmColor, parts.hbmMask] {
+            // SAFETY: both bitmaps are copies that belong to the caller.
+            unsafe { DeleteObject(part) };
+        }
+        bitmap.bmWidth
+    }
+}

@@ -437,6 +437,7 @@ mod tests {
                 assert_eq!(window.chosen(19), Some(1));
                 window.set_text(20, "two\nlines");
                 assert_eq!(window.text(20).as_str(), "two\r\nlines");
+                icon::tests::try_on(window.0);
                 let waker = window.waker();
                 std::thread::spawn(move || waker.wake());
             } else {
