@@ -16,7 +16,7 @@ use crate::report;
 const MAKE_LIMIT: Duration = Duration::from_secs(600);
 const END_LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) const PACKAGES: [Package; 3] = [
+pub(crate) const PACKAGES: [Package; 4] = [
     Package {
         name: "wine",
         purpose: "runs Windows programs here",
@@ -28,6 +28,10 @@ pub(crate) const PACKAGES: [Package; 3] = [
     Package {
         name: "gcc-mingw-w64-x86-64",
         purpose: "builds a library that this Wine lacks",
+    },
+    Package {
+        name: "winbind",
+        purpose: "does NTLM for Windows programs",
     },
 ];
 

@@ -259,6 +259,15 @@ pub(crate) fn windows(shell: &Shell, root: &Path, consent: Consent) -> Result<Pa
     Ok(folder)
 }
 
+/// Where that folder is.
+pub(crate) fn windows_folder(root: &Path) -> PathBuf {
+    folder(root, System::Windows)
+}
+
+fn folder(root: &Path, system: System) -> PathBuf {
+    root.join("target/dist").join(system.name())
+}
+
 /// Puts the program that shares a desktop beside the others for Windows.
 pub(crate) fn desktop(shell: &Shell, root: &Path, folder: &Path) -> Result<()> {
     let built = compile::desktop(shell, root, &cache::folder("agents")?)?;
@@ -312,7 +321,7 @@ fn provide(shell: &Shell, systems: &[System], consent: Consent) -> Result<()> {
 fn build(shell: &Shell, root: &Path, system: System) -> Result<PathBuf> {
     report::say(&format!("{}:", system.name()));
     let built = compile::release(shell, root, system, &cache::folder("agents")?)?;
-    let folder = root.join("target/dist").join(system.name());
+    let folder = folder(root, system);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for program in system.programs() {
         let name = format!("{program}{}", system.suffix());

@@ -10,6 +10,8 @@ mod fuzz;
 mod hostile;
 mod image;
 mod progress;
+mod proxies;
+mod relay;
 mod release;
 mod simulation;
 mod suite;
@@ -28,7 +30,7 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 13] = [
+const PARTS: [&dyn Part; 14] = [
     &fuzz::Fuzz,
     &coverage::Coverage,
     &simulation::Simulation,
@@ -42,6 +44,7 @@ const PARTS: [&dyn Part; 13] = [
     &booted::POWER,
     &booted::VIRT,
     &release::Release,
+    &proxies::Proxies,
 ];
 
 /// No part may take longer, building included.

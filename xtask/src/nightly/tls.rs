@@ -4,17 +4,13 @@
 //! tries each group and cipher suite, and looks at session tickets. docs/TLS_EXAM.md has a result.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 
+use super::relay::{self, Relay, SHORT};
 use super::{Night, Part};
 use crate::debian::{self, Consent, Package};
-use crate::exec::Process;
-use crate::sys;
 
 const PACKAGES: [Package; 2] = [
     Package {
@@ -28,8 +24,7 @@ const PACKAGES: [Package; 2] = [
 ];
 /// The verdict below was written for what this version reports.
 const TESTSSL_VERSION: &str = "3.0.8";
-/// For one program that takes moments.
-const SHORT: Duration = Duration::from_secs(60);
+const LOOPBACK: &str = "127.0.0.1";
 const TESTSSL_LIMIT: Duration = Duration::from_secs(900);
 
 /// What testssl must report of protocols and suites, word by word.
@@ -80,32 +75,21 @@ impl Part for Tls {
             "relay/src",
             "protocol/src",
             "Cargo.lock",
+            "xtask/src/nightly/relay.rs",
             "xtask/src/nightly/tls.rs",
         ]
     }
 
     fn prepare(&self, night: &Night<'_>) -> Result<Vec<String>> {
         debian::provide(night.shell, &PACKAGES, Consent::new(false))?;
-        night
-            .call("cargo")
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "-p",
-                "relay",
-                "-p",
-                "image-builder",
-                "--bins",
-            ])
-            .run(night.rest())?;
+        relay::build(night)?;
         Ok(["testssl", "groups", "suites", "tickets"]
             .map(str::to_owned)
             .to_vec())
     }
 
     fn run(&self, night: &Night<'_>, unit: &str) -> Result<String> {
-        let subject = Subject::start(night)?;
+        let subject = Subject(Relay::start(night, LOOPBACK)?);
         match unit {
             "testssl" => subject.testssl(night),
             "groups" => subject.refuses(night, "-groups", &GROUPS, &["X25519"]),
@@ -116,59 +100,11 @@ impl Part for Tls {
 }
 
 /// A relay to be examined.
-struct Subject {
-    address: SocketAddr,
-    /// Ends with this value, before its folder.
-    relay: Process,
-    folder: TempDir,
-}
+struct Subject(Relay);
 
 impl Subject {
-    fn start(night: &Night<'_>) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let path = |name: &str| folder.path().join(name);
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let programs = programs(night)?;
-        let tasuki = |command: &str| {
-            let call = night.shell.call(programs.join("tasuki"));
-            let call = call.arg("--deployment").arg(path("deployment"));
-            call.args(command.split(' '))
-        };
-        tasuki("deployment init --no-passphrase --name Exam").output(SHORT)?;
-        tasuki(&format!("node add exam --lone --address {address} --out"))
-            .arg(path("node.toml"))
-            .output(SHORT)?;
-        // A private folder, which root alone could enter.
-        let user = if sys::is_root() {
-            "user = \"root\"\n"
-        } else {
-            ""
-        };
-        let config = format!(
-            "{user}node_file = \"node.toml\"\nlisten = [\"{address}\"]\nstate_dir = \"state\"\n\
-             control_socket = \"relay.sock\"\nmetrics_listen = \"none\"\n"
-        );
-        std::fs::write(path("relay.toml"), config)?;
-        let relay = night
-            .shell
-            .call(programs.join("tasuki-relay"))
-            .args(["run", "--config"])
-            .arg(path("relay.toml"))
-            .start(&path("relay.log"))?;
-        let mut subject = Self {
-            address,
-            relay,
-            folder,
-        };
-        night.shell.wait_for("the relay", SHORT, || {
-            subject.relay.still_runs()?;
-            Ok(TcpStream::connect(address).ok())
-        })?;
-        Ok(subject)
-    }
-
     fn testssl(&self, night: &Night<'_>) -> Result<String> {
-        let report = self.folder.path().join("testssl.json");
+        let report = self.0.folder.path().join("testssl.json");
         let version = night.call("testssl").arg("--version").finish(SHORT)?.stdout;
         ensure!(
             version.contains(TESTSSL_VERSION),
@@ -180,7 +116,7 @@ impl Subject {
             // Protocols, groups and suites with forward secrecy, known attacks.
             .args(["--warnings", "batch", "-p", "-f", "-U", "--jsonfile"])
             .arg(&report)
-            .arg(self.address.to_string())
+            .arg(self.0.address.to_string())
             .finish(TESTSSL_LIMIT)?;
         let findings = Findings::read(&std::fs::read_to_string(report)?)?;
         for (id, expected) in FINDINGS {
@@ -254,7 +190,7 @@ impl Subject {
 
     /// What `openssl s_client` says.
     fn openssl(&self, night: &Night<'_>, words: &[&str]) -> Result<String> {
-        let address = self.address.to_string();
+        let address = self.0.address.to_string();
         let said = night
             .call("openssl")
             .args(["s_client", "-connect", &address])
@@ -264,18 +200,8 @@ impl Subject {
     }
 
     fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
+        self.0.folder.path().join(name).display().to_string()
     }
-}
-
-fn programs(night: &Night<'_>) -> Result<PathBuf> {
-    let metadata = night
-        .call("cargo")
-        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
-        .output(SHORT)?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str();
-    Ok(PathBuf::from(target.context("cargo names no target folder")?).join("debug"))
 }
 
 /// A flat report of testssl: for each finding its severity and its words.
