@@ -135,15 +135,15 @@ impl Relay {
         std::fs::read_dir(folder).unwrap().count()
     }
 
-    /// Bytes of memory that it has written and shares with nobody (`proc_pid_smaps(5)`,
-    /// `Private_Dirty`). Unlike the proportional set size it does not grow when another relay of
-    /// the same build ends.
-    pub fn private_memory(&self) -> u64 {
+    /// Bytes of memory that it has written (`proc_pid_smaps(5)`, `Anonymous`). Pages of the program
+    /// file are not among them: those of one that was linked just now are dirty, and private
+    /// (`Private_Dirty`) from the moment in which the last other relay of the same build ends.
+    pub fn anonymous_memory(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let text = std::fs::read_to_string(path).unwrap();
         let line = text
             .lines()
-            .find_map(|line| line.strip_prefix("Private_Dirty:"));
+            .find_map(|line| line.strip_prefix("Anonymous:"));
         let kib = line.unwrap().trim().trim_end_matches(" kB");
         1_024 * kib.parse::<u64>().unwrap()
     }

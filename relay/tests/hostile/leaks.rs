@@ -329,7 +329,7 @@ impl Rest {
         }
         Self {
             descriptors,
-            memory: relay.private_memory(),
+            memory: relay.anonymous_memory(),
         }
     }
 }
