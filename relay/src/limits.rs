@@ -21,8 +21,11 @@ pub const MEMORY_BUDGET: usize = 128 * 1024 * 1024;
 pub const MEMORY_BUDGET_PART: u64 = 8;
 
 /// The most that one session may pin when both its readers stall, however few sessions there are.
-/// It allows a receive buffer of 41 KiB: some 16 Mbit/s over 20 ms.
 pub const SESSION_BYTES_MAX: usize = 512 * 1024;
+
+/// Receive buffer of a session with room for splices: some 16 Mbit/s over 20 ms. What is left of
+/// [`SESSION_BYTES_MAX`] is enough for reads that fill a pipe.
+pub const SPLICED_RECEIVE_BUFFER: usize = 39 * 1024;
 
 /// Smallest receive buffer that still carries a few full packets. A budget that cannot give this
 /// much to `sessions_max` sessions is refused at the start.
@@ -63,8 +66,8 @@ pub const BEFORE_JOIN_BYTES: usize =
 /// The buffer that all sessions of a worker share for small bursts; also the longest single read.
 pub const COPY_BUFFER: usize = 64 * 1024;
 
-/// Bytes of one pipe: 16 slots, one for each packet of the longest read that is spliced; a slot
-/// pins a page.
+/// Bytes of one pipe, and the longest read that is spliced: 16 slots, each of which pins a page at
+/// least, so packets that do not lie together fill it with fewer bytes.
 pub const PIPE_BYTES: usize = 64 * 1024;
 
 /// Pipes of all workers together: 4 MiB of the budget, a sixteenth of what the kernel allows to an

@@ -7,17 +7,24 @@
 //!
 //! ```text
 //!   source's receive queue   2 x receive_buffer + RECEIVE_EXCESS
-//!   one read, parked         read_max
+//!   one read                 read_max, parked or in a pipe
 //!   sink's send queue        2 x send_buffer + tail + SEGMENT_HEADER
 //! ```
 //!
 //! The kernel keeps twice what `SO_RCVBUF` and `SO_SNDBUF` say. It looks at the send buffer only
 //! when it begins a segment, so the *tail* is how long the last one may grow: [`limits::SEGMENT_MAX`]
 //! by splices; by writes the longest run that [`ends_run`] allows, and one write more. (Without
-//! ending runs a send buffer of 5 KiB was seen to hold 56 KiB.) A flow has two and a half receive
-//! buffers for one read, its tail and the send buffer: a read comes first, because a message that
-//! does not fit one costs every call twice (seen: 23% more calls and 15% more CPU for messages of up
-//! to 1,400 bytes where a read had 1,365), and the send buffer is what is left.
+//! ending runs a send buffer of 5 KiB was seen to hold 56 KiB.)
+//!
+//! How a flow's room is divided depends on what it is good for:
+//!
+//! - *Bulk* is spliced, and what a byte costs is decided by how many of them a splice moves. Beyond
+//!   a receive buffer of [`limits::SPLICED_RECEIVE_BUFFER`] room goes into longer reads, and into a
+//!   send buffer that takes them. (Seen over a wire: half of the CPU time of reads of 20 KiB.)
+//! - With less room everything is copied, and a flow has two and a half receive buffers for one
+//!   read, its tail and the send buffer: a read comes first, because a message that does not fit one
+//!   costs every call twice (seen: 23% more calls and 15% more CPU for messages of up to 1,400 bytes
+//!   where a read had 1,365), and the send buffer is what is left.
 
 use thiserror::Error;
 
@@ -114,10 +121,9 @@ impl Budget {
 
     /// What each session may hold while there are no more of them than the tier says.
     pub fn caps(&self, tier: Tier) -> Caps {
-        let most = limits::SESSION_BYTES_MAX - FLOWS * limits::PIPE_BYTES;
-        let share = (self.bytes / tier.0).min(most);
-        let receive_buffer = (share / FLOWS - FIXED) * 2 / 9;
-        Caps::of(receive_buffer / STEP * STEP)
+        let share = (self.bytes / tier.0).min(limits::SESSION_BYTES_MAX);
+        let room = share / FLOWS - FIXED;
+        Caps::spliced(room).unwrap_or_else(|| Caps::copied(room))
     }
 
     fn smallest_tier(&self, sessions: usize) -> Tier {
@@ -131,32 +137,36 @@ impl Budget {
 }
 
 impl Caps {
-    /// The caps that go with a receive buffer.
-    fn of(receive_buffer: usize) -> Self {
-        let read_max = (receive_buffer / 2).min(limits::COPY_BUFFER);
-        // Splices need room for their tail, and for another that is on its way meanwhile.
-        let spliced = receive_buffer.checked_sub(limits::SEGMENT_MAX / 2);
-        match spliced {
-            Some(send_buffer) if send_buffer >= limits::SPLICE_WORTH => Self {
-                receive_buffer,
-                send_buffer,
-                read_max,
-            },
-            Some(_) | None => {
-                // One read, its tail, and the send buffer.
-                let room = receive_buffer * 5 / 2;
-                let longest = (room - 2 * limits::SEND_BUFFER_MIN) * 2 / 5;
-                let read_max = read_max.min(limits::SPLICE_ENTER - 1).min(longest);
-                Self {
-                    receive_buffer,
-                    send_buffer: (room - read_max - longest_tail(read_max)) / 2,
-                    read_max,
-                }
-            }
+    /// Divides a flow's room so that bulk can be spliced, if there is enough for splices that are
+    /// worth it.
+    fn spliced(room: usize) -> Option<Self> {
+        let left = room.checked_sub(2 * limits::SPLICED_RECEIVE_BUFFER + limits::SEGMENT_MAX)?;
+        // A read of three parts, and twice a send buffer of one.
+        let send_buffer = left / 5 / STEP * STEP;
+        (send_buffer >= limits::SPLICE_WORTH).then(|| Self {
+            receive_buffer: limits::SPLICED_RECEIVE_BUFFER,
+            send_buffer,
+            read_max: (3 * send_buffer).min(limits::PIPE_BYTES),
+        })
+    }
+
+    /// Divides a flow's room for copying.
+    fn copied(room: usize) -> Self {
+        let receive_buffer = (room * 2 / 9 / STEP * STEP).min(limits::SPLICED_RECEIVE_BUFFER);
+        let room = receive_buffer * 5 / 2;
+        let longest = (room - 2 * limits::SEND_BUFFER_MIN) * 2 / 5;
+        let read_max = (receive_buffer / 2)
+            .min(limits::SPLICE_ENTER - 1)
+            .min(longest);
+        Self {
+            receive_buffer,
+            send_buffer: (room - read_max - longest_tail(read_max)) / 2,
+            read_max,
         }
     }
 
-    /// The most that one session can pin, but for its pipes.
+    /// The most that one session can pin with its reads in user memory; those in pipes take up to
+    /// [`limits::PIPE_BYTES`] each.
     pub fn worst_case(self) -> usize {
         let tail = if self.read_max < limits::SPLICE_ENTER {
             longest_tail(self.read_max)
@@ -169,7 +179,7 @@ impl Caps {
     }
 }
 
-/// What a session needs for a receive buffer: for each flow two queues of twice as much, and a read
+/// What a session that is copied needs for a receive buffer: for each flow two queues of twice as much, and a read
 /// of half as much.
 fn share(receive_buffer: usize) -> usize {
     FLOWS * (FIXED + receive_buffer * 9 / 2)
@@ -180,7 +190,8 @@ pub(super) fn ends_run(run: usize, read_max: usize) -> bool {
     run >= read_max / 2
 }
 
-/// The longest segment that writes of at most `read_max` bytes make.
+/// The longest segment that writes of at most `read_max` bytes make, but that none is longer than
+/// [`limits::SEGMENT_MAX`].
 fn longest_tail(read_max: usize) -> usize {
     read_max / 2 + read_max
 }
@@ -211,9 +222,9 @@ mod tests {
             println!("{sessions}: {:?}", default_caps(sessions));
         }
         let most = default_caps(1);
-        let all = most.worst_case() + FLOWS * limits::PIPE_BYTES;
-        assert!(all <= limits::SESSION_BYTES_MAX);
-        assert!(all > limits::SESSION_BYTES_MAX - 16 * STEP);
+        assert_eq!(most.read_max, limits::PIPE_BYTES, "a read fills a pipe");
+        assert!(most.worst_case() <= limits::SESSION_BYTES_MAX);
+        assert!(most.worst_case() > limits::SESSION_BYTES_MAX - 4 * 1024);
         assert_eq!(default_caps(128), most);
         assert!(default_caps(256).receive_buffer < most.receive_buffer);
         assert!(default_caps(2_000).receive_buffer >= limits::SOCKET_BUFFER_MIN);
@@ -274,12 +285,23 @@ mod tests {
                 tier = budget.next_tier(tier, sessions);
                 let caps = budget.caps(tier);
                 prop_assert!(sessions * caps.worst_case() + apart(pipes) <= memory);
-                let pipes = FLOWS * limits::PIPE_BYTES;
-                prop_assert!(caps.worst_case() + pipes <= limits::SESSION_BYTES_MAX);
+                let in_pipes = FLOWS * (limits::PIPE_BYTES - caps.read_max);
+                prop_assert!(caps.worst_case() + in_pipes <= limits::SESSION_BYTES_MAX);
                 prop_assert!(caps.receive_buffer >= limits::SOCKET_BUFFER_MIN);
                 prop_assert!(caps.send_buffer >= limits::SEND_BUFFER_MIN);
                 prop_assert!(caps.read_max <= limits::COPY_BUFFER);
             }
+        }
+
+        #[test]
+        fn more_room_makes_nothing_smaller_but_the_send_buffer(
+            room in 20_usize << 10..256 << 10,
+            more in 0_usize..64 << 10,
+        ) {
+            let caps = |room| Caps::spliced(room).unwrap_or_else(|| Caps::copied(room));
+            let (small, large) = (caps(room), caps(room + more));
+            prop_assert!(small.receive_buffer <= large.receive_buffer, "{small:?} {large:?}");
+            prop_assert!(small.read_max <= large.read_max, "{small:?} {large:?}");
         }
 
         #[test]
