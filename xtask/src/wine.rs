@@ -81,7 +81,7 @@ impl<'a> Wine<'a> {
     }
 
     /// The folder of the user whom its programs run as.
-    fn user(&self) -> Result<PathBuf> {
+    pub(crate) fn user(&self) -> Result<PathBuf> {
         let users = self.drive_c().join("users");
         let entries = fs::read_dir(&users).context("a Windows without users")?;
         let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
@@ -149,8 +149,9 @@ impl<'a> Wine<'a> {
         call.env("WINEPREFIX", &self.prefix)
             .env("WINEARCH", "win64")
             .env("WINEDEBUG", "-all")
-            // No window shall ask for a browser or for .NET.
-            .env("WINEDLLOVERRIDES", "mscoree=;mshtml=")
+            // No window shall ask for a browser or for .NET, and no menu of this machine get an
+            // entry.
+            .env("WINEDLLOVERRIDES", "mscoree=;mshtml=;winemenubuilder.exe=")
             .env_remove("DISPLAY")
     }
 

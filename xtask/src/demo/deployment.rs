@@ -97,6 +97,19 @@ impl<'w> Deployment<'w> {
         Ok(this)
     }
 
+    /// Another entry file, which leads to a port where nobody listens.
+    pub(super) fn lost_entry(&self, stage: &mut Stage<'_>) -> Result<PathBuf> {
+        let (port, file) = (stage.free_port()?, stage.path("lost-entry.toml"));
+        self.programs
+            .call(stage, "tasuki")
+            .arg("--deployment")
+            .arg(stage.path("deployment"))
+            .args(["entry", "--address", &format!("127.0.0.1:{port}"), "--out"])
+            .arg(&file)
+            .output(COMMAND_LIMIT)?;
+        Ok(file)
+    }
+
     pub(super) fn start_relay(&self, stage: &mut Stage<'_>) -> Result<()> {
         let socket = stage.path(CONTROL_SOCKET);
         let state = stage.path("relay");

@@ -26,6 +26,7 @@ use clap::Args;
 
 use crate::debian::{self, Consent, Package};
 use crate::dist;
+use crate::dist::package::{Scope, VERSION, installer};
 use crate::exec::{Shell, Stopped};
 use crate::report::{self, Steps};
 use crate::wine::{self, Wine};
@@ -100,9 +101,9 @@ pub(crate) struct Options {
     /// program of Linux then.
     #[arg(long, requires = "windows")]
     desktop: bool,
-    /// A folder with tasuki-host.exe and tasuki-desktop.exe that are there already [default: built
+    /// A folder with the programs for Windows and passage.exe that are there already [default: built
     /// here].
-    #[arg(long, value_name = "FOLDER", requires = "desktop")]
+    #[arg(long, value_name = "FOLDER", requires = "windows")]
     programs: Option<PathBuf>,
     /// Install missing Debian packages without asking; so does the environment variable CI.
     #[arg(long)]
@@ -231,17 +232,9 @@ fn show_shared(
     let office = steps.loud("windows", || -> Result<Office<'_>> {
         debian::provide(shell, &wine::PACKAGES, consent)?;
         debian::provide(shell, &shots::PACKAGES, consent)?;
-        let folder = match &options.programs {
-            Some(folder) => folder.clone(),
-            None => {
-                let folder = dist::windows(shell, root, consent)?;
-                dist::desktop(shell, root, &folder)?;
-                folder
-            }
-        };
         Ok(Office {
             wine: Wine::open(shell, root, shared::PC)?,
-            folder,
+            folder: windows_programs(shell, root, options)?,
         })
     })?;
     let mut stage = Stage::set(shell, demo)?;
@@ -364,6 +357,9 @@ fn serve(
     steps.quiet("installer", "all that it does, and nothing left", || {
         windows.try_installer(stage, deployment, &before)
     })?;
+    steps.quiet("for a user", "the same for one without rights", || {
+        windows.try_user_installer(stage, deployment, &before)
+    })?;
     steps.quiet("host", "a service through its life, then linked", || {
         deployment.start_service(stage, windows, &before)
     })?;
@@ -415,16 +411,31 @@ fn build(shell: &Shell, root: &Path, board: bool) -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
+/// The folder of the programs for Windows.
+fn windows_programs(shell: &Shell, root: &Path, options: &Options) -> Result<PathBuf> {
+    if let Some(folder) = &options.programs {
+        return Ok(std::path::absolute(folder)?);
+    }
+    let folder = dist::windows(shell, root, Consent::new(options.yes))?;
+    dist::desktop(shell, root, &folder)?;
+    Ok(folder)
+}
+
 fn windows<'a>(shell: &'a Shell, root: &Path, options: &Options) -> Result<Windows<'a>> {
     debian::provide(shell, &wine::PACKAGES, Consent::new(options.yes))?;
-    let folder = dist::windows(shell, root, Consent::new(options.yes))?;
-    let installer =
-        |version| dist::package::installer(shell, root, &folder, version, None, &folder);
+    debian::provide(shell, &shots::LANGUAGES, Consent::new(options.yes))?;
+    let folder = windows_programs(shell, root, options)?;
+    let out = root.join("target/demo/installers");
+    let installers = |scope| -> Result<Installers> {
+        let make = |version| installer(shell, root, &folder, version, scope, None, &out);
+        Ok(Installers {
+            this: make(VERSION)?,
+            next: make(NEXT)?,
+        })
+    };
     Ok(Windows {
-        installers: Installers {
-            this: installer(dist::package::VERSION)?,
-            next: installer(NEXT)?,
-        },
+        installers: installers(Scope::Machine)?,
+        user_installers: installers(Scope::User)?,
         folder,
         office: Wine::open(shell, root, "office")?,
         // The client finds out when it is asked to connect to its own PC.

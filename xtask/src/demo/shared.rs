@@ -17,7 +17,7 @@ use super::deployment::{COMMAND_LIMIT, Deployment, READY_LIMIT};
 use super::desktop::Screen;
 use super::pattern::{HEIGHT, WIDTH};
 use super::picture::Picture;
-use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, LOCALE_LIMIT, substitute_fonts};
+use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, substitute_fonts, write_locale};
 use super::stage::Stage;
 use super::windows::{HELLO, is_answered};
 use crate::exec::{Call, Shell};
@@ -76,11 +76,7 @@ impl Office<'_> {
     fn furnish(&self, shell: &Shell, stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
         let locales = stage.path("locales");
         fs::create_dir(&locales)?;
-        shell
-            .call("localedef")
-            .args(["-i", LOCALE, "-f", "UTF-8"])
-            .arg(locales.join(format!("{LOCALE}.UTF-8")))
-            .output(LOCALE_LIMIT)?;
+        write_locale(shell, &locales, LOCALE)?;
         substitute_fonts(shell, &self.wine)?;
         let size = format!("{WIDTH}x{HEIGHT}");
         for (key, name, value) in [

@@ -40,11 +40,13 @@ pub(super) const PACKAGES: [Package; 4] = [
         name: "fonts-noto-cjk",
         purpose: "Japanese letters",
     },
-    Package {
-        name: "locales",
-        purpose: "tells Wine the language",
-    },
+    LANGUAGES[0],
 ];
+
+pub(super) const LANGUAGES: [Package; 1] = [Package {
+    name: "locales",
+    purpose: "tells Wine the language",
+}];
 
 /// Fonts of Windows that this machine has not, and the one that stands in for them.
 const FONTS: [&str; 5] = [
@@ -88,7 +90,7 @@ const ICON_PIXELS: usize = 8;
 const WINDOW_LIMIT: Duration = Duration::from_secs(120);
 pub(super) const KEYS_LIMIT: Duration = Duration::from_secs(30);
 /// On a busy machine it takes a while to write a language down.
-pub(super) const LOCALE_LIMIT: Duration = Duration::from_secs(300);
+const LOCALE_LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -225,6 +227,16 @@ impl Language {
     }
 }
 
+/// Writes down a language for Wine, which looks for it in the folder `locales`.
+pub(super) fn write_locale(shell: &Shell, locales: &Path, name: &str) -> Result<()> {
+    shell
+        .call("localedef")
+        .args(["-i", name, "-f", "UTF-8"])
+        .arg(locales.join(format!("{name}.UTF-8")))
+        .output(LOCALE_LIMIT)?;
+    Ok(())
+}
+
 /// Lets letters of Windows' fonts be drawn, Japanese ones too.
 pub(super) fn substitute_fonts(shell: &Shell, wine: &Wine<'_>) -> Result<()> {
     for font in FONTS {
@@ -258,12 +270,7 @@ impl<'a> Studio<'a> {
         let locales = stage.path("locales");
         fs::create_dir(&locales)?;
         for language in Language::ALL {
-            let name = language.locale();
-            shell
-                .call("localedef")
-                .args(["-i", name, "-f", "UTF-8"])
-                .arg(locales.join(format!("{name}.UTF-8")))
-                .output(LOCALE_LIMIT)?;
+            write_locale(shell, &locales, language.locale())?;
         }
         substitute_fonts(shell, &wine)?;
         let mut studio = Self {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 mod setup;
+mod user_setup;
 
 pub(super) use self::setup::{Installers, NEXT};
 use super::deployment::{COMMAND_LIMIT, Deployment, HOME_PC, READY_LIMIT, viewer_arguments};
@@ -42,19 +43,21 @@ const SETTINGS_MEANWHILE: &str = "session bpp:i:32\r\naudiomode:i:0\r\nredirectc
 /// What Windows keeps for itself: a count of the services that were started, what to delete at the
 /// next start (an uninstaller's copy of itself), and the screen, which Wine describes once somebody
 /// opens a window.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     r"\Control\ServiceCurrent",
     r"\Control\Class\",
     r"\Control\DeviceClasses\",
     r"\Control\Session Manager]",
     r"\Control\Video",
     r"\Enum\",
+    r"\Hardware Profiles\Current\System",
 ];
 
 /// Host and client for Windows, and what runs them.
 pub(super) struct Windows<'w> {
     pub(super) folder: PathBuf,
     pub(super) installers: Installers,
+    pub(super) user_installers: Installers,
     pub(super) office: Wine<'w>,
     pub(super) home: Wine<'w>,
 }
@@ -223,9 +226,17 @@ impl Windows<'_> {
 
     /// Everything under HKLM that outlives a start of Windows.
     fn registry(&self, stage: &Stage<'_>) -> Result<Registry> {
+        let registry = self.registry_of(stage, &[r"HKLM\SYSTEM", r"HKLM\SOFTWARE"])?;
+        let lines = registry.0.len();
+        ensure!(lines > 1000, "the registry has {lines} lines only");
+        Ok(registry)
+    }
+
+    /// Everything under some keys.
+    fn registry_of(&self, stage: &Stage<'_>, keys: &[&str]) -> Result<Registry> {
         let file = stage.path("registry.reg");
         let mut lines = Vec::new();
-        for key in [r"HKLM\SYSTEM", r"HKLM\SOFTWARE"] {
+        for key in keys {
             self.call(stage, Path::new("reg"))
                 .args(["export", key, &Wine::path(&file), "/y"])
                 .output(COMMAND_LIMIT)?;
@@ -244,11 +255,6 @@ impl Windows<'_> {
                 }
             }
         }
-        ensure!(
-            lines.len() > 1000,
-            "the registry has {} lines only",
-            lines.len()
-        );
         Ok(Registry(lines))
     }
 }

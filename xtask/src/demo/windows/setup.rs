@@ -25,7 +25,7 @@ const PROGRAM_FILES: [&str; 3] = [
     "tasuki-client.exe",
 ];
 /// The start menu of all users, in drive C.
-const START_MENU: &str = "ProgramData/Microsoft/Windows/Start Menu/Programs";
+const START_MENU: &str = "ProgramData/Microsoft/Windows/Start Menu/Programs/Tasuki";
 const UNINSTALL: &str = r"HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall\Tasuki";
 /// What changes by itself, or stays on purpose.
 const ELSEWHERE: [&str; 3] = ["ProgramData/Tasuki", "windows/temp", "users"];
@@ -43,7 +43,7 @@ impl Windows<'_> {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        Ok(())
+        self.uninstall_user_leftovers()
     }
 
     /// Lets the installer do all that it can. The service is not installed, and `before` is the
@@ -68,6 +68,8 @@ impl Windows<'_> {
         let id = format!("/ID={COMPUTER}");
         self.set_up(stage, &self.installers.this, &["/MODE=both", &id, &entry])?;
         self.is_whole(stage, VERSION)?;
+        check_says(&self.programs(), "The relay can be reached.")?;
+        self.refuse_user(stage, &entry)?;
         let installed = self.files()?;
 
         // What is damaged is whole again, and what was chosen and named once is remembered.
@@ -116,18 +118,25 @@ impl Windows<'_> {
     }
 
     /// Runs an installer without a window; returns its exit code.
-    fn setup(&self, stage: &Stage<'_>, program: &Path, words: &[&str]) -> Result<Option<i32>> {
+    pub(super) fn setup(
+        &self,
+        stage: &Stage<'_>,
+        program: &Path,
+        words: &[&str],
+    ) -> Result<Option<i32>> {
         let call = self.call(stage, program).arg("/S").args(words);
+        // In English, whatever this machine speaks.
+        let call = call.env("LC_ALL", "C");
         Ok(call.finish(COMMAND_LIMIT)?.status.code())
     }
 
-    fn set_up(&self, stage: &Stage<'_>, program: &Path, words: &[&str]) -> Result<()> {
+    pub(super) fn set_up(&self, stage: &Stage<'_>, program: &Path, words: &[&str]) -> Result<()> {
         let code = self.setup(stage, program, words)?;
         ensure!(code == Some(0), "{} {words:?}: {code:?}", program.display());
         Ok(())
     }
 
-    /// The programs as they were built, the settings in the start menu, the service linked under
+    /// The programs as they were built, client and settings in the start menu, the service linked under
     /// its name, and the version that Windows shows.
     fn is_whole(&self, stage: &mut Stage<'_>, version: &str) -> Result<()> {
         for program in PROGRAM_FILES {
@@ -135,12 +144,10 @@ impl Windows<'_> {
             let same = fs::read(built)? == fs::read(&installed)?;
             ensure!(same, "{} is not as it was built", installed.display());
         }
-        let entries = fs::read_dir(self.office.drive_c().join(START_MENU))?;
-        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
-        let entries = names.filter(|name| name.to_string_lossy().starts_with("Tasuki"));
+        let menu = names_in(&self.office.drive_c().join(START_MENU))?;
         ensure!(
-            entries.count() == 1,
-            "the settings are not in the start menu, or twice"
+            menu == ["Tasuki host settings.lnk", "Tasuki.lnk"],
+            "the start menu has {menu:?}"
         );
         self.is(stage, "running")?;
         Deployment::wait_for_link(stage, |stage| self.host(stage))?;
@@ -156,34 +163,59 @@ impl Windows<'_> {
 
     /// Everything on drive C that does not change by itself.
     fn files(&self) -> Result<BTreeSet<String>> {
-        let drive = self.office.drive_c();
-        let mut found = BTreeSet::new();
-        let mut folders = vec![drive.clone()];
-        while let Some(folder) = folders.pop() {
-            let entries = fs::read_dir(&folder)
-                .with_context(|| format!("cannot look into {}", folder.display()))?;
-            for entry in entries {
-                let entry = entry?;
-                let path = entry.path();
-                let name = path.strip_prefix(&drive)?;
-                if ELSEWHERE.iter().any(|other| name == Path::new(other)) {
-                    continue;
-                }
-                let about = entry.metadata()?;
-                if about.is_dir() {
-                    found.insert(name.display().to_string());
-                    folders.push(path);
-                } else {
-                    found.insert(format!("{} ({} bytes)", name.display(), about.len()));
-                }
-            }
-        }
+        let found = files_in(&self.office.drive_c(), &ELSEWHERE)?;
         ensure!(found.len() > 100, "drive C has {} files only", found.len());
         Ok(found)
     }
 }
 
-fn same_files(before: &BTreeSet<String>, after: &BTreeSet<String>, whose: &str) -> Result<()> {
+/// What the installer has found out about the way to the relay.
+pub(super) fn check_says(folder: &Path, words: &str) -> Result<()> {
+    let said = fs::read_to_string(folder.join("check.txt")).context("no check.txt")?;
+    ensure!(said.contains(words), "the way to the relay: {said}");
+    Ok(())
+}
+
+/// The names in a folder, in order.
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<Result<_>>()?;
+    names.sort();
+    Ok(names)
+}
+
+/// Everything in a folder but what lies `elsewhere`.
+pub(super) fn files_in(root: &Path, elsewhere: &[&str]) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder)
+            .with_context(|| format!("cannot look into {}", folder.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            let name = path.strip_prefix(root)?;
+            if elsewhere.iter().any(|other| name == Path::new(other)) {
+                continue;
+            }
+            let about = entry.metadata()?;
+            if about.is_dir() {
+                found.insert(name.display().to_string());
+                folders.push(path);
+            } else {
+                found.insert(format!("{} ({} bytes)", name.display(), about.len()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn same_files(
+    before: &BTreeSet<String>,
+    after: &BTreeSet<String>,
+    whose: &str,
+) -> Result<()> {
     let changed: Vec<_> = before.symmetric_difference(after).collect();
     ensure!(changed.is_empty(), "{whose} has changed files: {changed:?}");
     Ok(())

@@ -1,5 +1,5 @@
-//! What people install: for Linux a Debian package, for Windows an installer and a portable
-//! folder. Their own files lie in `agent/packages`.
+//! What people install: for Linux a Debian package, for Windows installers and portable folders.
+//! Their own files lie in `agent/packages`.
 
 mod deb;
 mod installer;
@@ -16,7 +16,7 @@ use super::sign::Signer;
 use crate::debian::Package;
 use crate::exec::Shell;
 
-pub(crate) use self::installer::installer;
+pub(crate) use self::installer::{Scope, installer};
 
 /// The version of every program here.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -40,7 +40,7 @@ struct Contents<'a> {
 }
 
 /// Makes the packages of a system from its programs, into the folder `out`; returns their paths.
-/// With a signer, the installer is signed.
+/// With a signer, the installers are signed.
 pub(super) fn make(
     shell: &Shell,
     root: &Path,
@@ -54,11 +54,13 @@ pub(super) fn make(
         programs,
         out,
     };
+    let installer = |scope| installer(shell, root, programs, VERSION, scope, signer, out);
     Ok(match system {
         System::Windows => vec![
             portable::folder(&contents, &portable::CLIENT)?,
             portable::folder(&contents, &portable::HOST)?,
-            installer(shell, root, programs, VERSION, signer, out)?,
+            installer(Scope::Machine)?,
+            installer(Scope::User)?,
         ],
         System::Linux => vec![deb::package(shell, &contents, "amd64")?],
         System::LinuxArm => vec![deb::package(shell, &contents, "arm64")?],
