@@ -2,9 +2,11 @@
 //!
 //! `tasuki-host run --desktop` starts one for each session, and joins it with the tunnel. Whatever
 //! goes wrong in here ends this process, and with it this session only.
-//! `server` speaks RDP, `windows` is the PC that it shows, `certificate` what it shows of itself.
+//! `server` speaks RDP, `channel` its part for copied text, `windows` is the PC that it shows,
+//! `certificate` what it shows of itself.
 
 mod certificate;
+mod channel;
 mod server;
 mod windows;
 
@@ -29,6 +31,9 @@ struct Arguments {
     /// Its RDP certificate, with the key; made if it is not there.
     #[arg(long, value_name = "FILE")]
     certificate: PathBuf,
+    /// Let text that is copied on one PC be pasted on the other.
+    #[arg(long)]
+    clipboard: bool,
 }
 
 fn main() -> ExitCode {
@@ -60,7 +65,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    let result = runtime.block_on(server::serve(acceptor));
+    let result = runtime.block_on(server::serve(acceptor, arguments.clipboard));
     // Somebody may still be waiting for standard input.
     runtime.shutdown_background();
     result

@@ -1,4 +1,4 @@
-//! RDP, by IronRDP: updates of the screen out, keys and mouse in.
+//! RDP, by IronRDP: updates of the screen out, keys and mouse in. Copied text has `channel`.
 //!
 //! The screen is looked at in a thread of its own, only when the viewer can take an update.
 //! Not passed on, since IronRDP does not tell it: the middle button, the horizontal wheel, and which
@@ -18,8 +18,9 @@ use ironrdp_pdu::rdp::capability_sets::{
     BitmapCodecs, Codec, CodecProperty, NsCodec, server_codecs_capabilities,
 };
 use ironrdp_server::{
-    BitmapUpdate, DesktopSize, DisplayUpdate, KeyboardEvent, MouseEvent, PixelFormat, RGBAPointer,
-    RdpServer, RdpServerDisplay, RdpServerDisplayUpdates, RdpServerInputHandler,
+    BitmapUpdate, CliprdrServerFactory, DesktopSize, DisplayUpdate, KeyboardEvent, MouseEvent,
+    PixelFormat, RGBAPointer, RdpServer, RdpServerDisplay, RdpServerDisplayUpdates,
+    RdpServerInputHandler,
 };
 use tasuki_desktop::film::{Film, Pointer, Size, Update};
 use tasuki_desktop::hands::{Button, Hands, Key};
@@ -28,6 +29,7 @@ use tasuki_desktop::shape::Shape;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
+use crate::channel::Channel;
 use crate::windows::{self, Desk, Monitors};
 
 /// NSCodec's number ([MS-RDPBCGR] 2.2.7.2.10.1.1).
@@ -35,13 +37,14 @@ const NSCODEC: u8 = 1;
 
 type SharedHands = Arc<Mutex<Hands<Desk>>>;
 
-/// Serves one viewer to its end.
-pub(crate) async fn serve(acceptor: TlsAcceptor) -> Result<()> {
+/// Serves one viewer to its end; `clipboard` lets copied text pass.
+pub(crate) async fn serve(acceptor: TlsAcceptor, clipboard: bool) -> Result<()> {
     let hands: SharedHands = Arc::new(Mutex::new(Hands::new(Desk)));
     let_go_in_a_panic(&hands);
     let size = Arc::new(Mutex::new(windows::size()));
     // A nudge that waits already says the same.
     let (nudge, nudges) = sync_channel(1);
+    let channel = || Box::new(Channel::default()) as Box<dyn CliprdrServerFactory>;
     let mut server = RdpServer::builder()
         // It listens nowhere; the address is never used.
         .with_addr(([127, 0, 0, 1], 0))
@@ -56,6 +59,8 @@ pub(crate) async fn serve(acceptor: TlsAcceptor) -> Result<()> {
             nudges: Arc::new(Mutex::new(nudges)),
         })
         .with_bitmap_codecs(codecs()?)
+        // Where it is forbidden there is no channel to abuse.
+        .with_cliprdr_factory(clipboard.then(channel))
         .build();
     let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
     let result = server.run_connection(stream).await;

@@ -1,12 +1,22 @@
 //! The desktop of Windows, as `tasuki_desktop` wants it.
 
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use agent_windows::clipboard::{self, Open};
 use agent_windows::cursor::{Cursor, Look};
 use agent_windows::input;
 use agent_windows::screen::{self, Area, Camera};
 use tasuki_desktop::film::{Pointer, Size};
 use tasuki_desktop::hands::{Button, Key};
 use tasuki_desktop::shape::Shape;
-use tasuki_desktop::{Input, Screen};
+use tasuki_desktop::{Clipboard, Input, Screen};
+
+/// How often the clipboard is asked for while another program has it open, and how long to wait
+/// in between: half a second in all.
+const OPEN_TRIES: u32 = 25;
+const OPEN_WAIT: Duration = Duration::from_millis(20);
 
 /// The size of all monitors together.
 pub(crate) fn size() -> Size {
@@ -23,7 +33,7 @@ pub(crate) struct Monitors {
 }
 
 impl Monitors {
-    fn camera(&mut self, area: Area) -> std::io::Result<&mut Camera> {
+    fn camera(&mut self, area: Area) -> io::Result<&mut Camera> {
         let fits = self.camera.as_ref().is_some_and(|(made, _)| *made == area);
         let camera = match self.camera.take() {
             Some((_, camera)) if fits => camera,
@@ -108,4 +118,37 @@ impl Input for Desk {
     fn wheel(&mut self, units: i32, is_horizontal: bool) {
         let _ = input::wheel(units, is_horizontal);
     }
+}
+
+/// The clipboard of the PC.
+#[derive(Debug)]
+pub(crate) struct Board;
+
+impl Clipboard for Board {
+    fn version(&mut self) -> u32 {
+        clipboard::version()
+    }
+
+    fn has_text(&mut self) -> bool {
+        clipboard::has_text()
+    }
+
+    fn text(&mut self, units_max: usize) -> io::Result<Option<Vec<u16>>> {
+        open()?.text(units_max)
+    }
+
+    fn set_text(&mut self, units: &[u16]) -> io::Result<()> {
+        open()?.set_text(units)
+    }
+}
+
+/// Opens the clipboard, which other programs have open for moments.
+fn open() -> io::Result<Open> {
+    for _ in 1..OPEN_TRIES {
+        if let Ok(open) = Open::new() {
+            return Ok(open);
+        }
+        thread::sleep(OPEN_WAIT);
+    }
+    Open::new()
 }

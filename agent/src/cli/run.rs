@@ -39,7 +39,8 @@ What cannot be done from home this way:
   - lock screen and questions for an administrator: the picture is grey until somebody here has \
 answered
   - logging on, and anything while nobody is logged on
-  - sound, printers, drives and the clipboard";
+  - sound, printers and drives; of the clipboard text alone, and with clipboard = false in \
+host.toml not that either";
 
 /// Make this office PC reachable until stopped
 #[derive(Debug, Args)]
@@ -92,14 +93,11 @@ pub(super) fn serve<S: Future<Output = ()>>(
         return Err(UsageError(text.into()).into());
     }
     let folder = dir.host_folder();
-    let shared = shared.map(|path| {
-        let arguments = vec!["--certificate".into(), folder.join(CERTIFICATE).into()];
-        Target::Program(Arc::new(Program { path, arguments }))
-    });
+    let certificate = folder.join(CERTIFICATE);
     let load = move || -> Result<HostConfig, ConfigError> {
         let mut config = HostConfig::load(&file)?;
-        if let Some(shared) = &shared {
-            config.target = shared.clone();
+        if let Some(program) = &shared {
+            config.target = sharing(program, &certificate, config.clipboard);
         }
         Ok(config)
     };
@@ -113,4 +111,33 @@ pub(super) fn serve<S: Future<Output = ()>>(
         let stop = stop()?;
         host::run(state, &folder, load, stop).await
     })
+}
+
+/// Where sessions lead when `program` shares the desktop.
+fn sharing(program: &Path, certificate: &Path, clipboard: bool) -> Target {
+    let mut arguments = vec!["--certificate".into(), certificate.into()];
+    if clipboard {
+        arguments.push("--clipboard".into());
+    }
+    let path = program.to_owned();
+    Target::Program(Arc::new(Program { path, arguments }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copied_text_passes_only_where_it_may() {
+        let words = |clipboard| {
+            let target = sharing(Path::new("desktop"), Path::new("pem"), clipboard);
+            let Target::Program(program) = target else {
+                panic!("{target} is no program");
+            };
+            program.arguments.join(" ".as_ref())
+        };
+
+        assert_eq!(words(true), "--certificate pem --clipboard");
+        assert_eq!(words(false), "--certificate pem");
+    }
 }

@@ -61,6 +61,8 @@ pub struct HostConfig {
     pub max_sessions: u16,
     /// This PC does not sleep while the host runs (A14).
     pub stay_awake: bool,
+    /// With `run --desktop`, copied text passes in both directions (A4).
+    pub clipboard: bool,
 }
 
 /// Where logs go beside the terminal or the journal (A13).
@@ -106,6 +108,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
         top.reject("max_sessions", format!("must be 1 to {SESSIONS_MAX}"));
     }
     let stay_awake = top.optional("stay_awake").unwrap_or(true);
+    let clipboard = top.optional("clipboard").unwrap_or(true);
     HostConfig {
         target: Target::Service(target),
         address_rules: AddressRules(rules),
@@ -115,6 +118,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
         log,
         max_sessions,
         stay_awake,
+        clipboard,
     }
 }
 
@@ -154,7 +158,7 @@ mod tests {
         assert_eq!(config.target, Target::Service(desktop()));
         assert_eq!(config.proxy, Proxy::System(Login::LoggedOn));
         assert_eq!(config.max_sessions, SESSIONS);
-        assert!(config.stay_awake);
+        assert!(config.stay_awake && config.clipboard);
         assert!(config.user_agent.starts_with("tasuki/"));
         assert!(config.address_rules.0.is_empty());
     }
@@ -164,6 +168,7 @@ mod tests {
         let config = load(
             "target = \"[::1]:3390\"\nuser_agent = \"Mozilla/5.0 (X11)\"\n\
              message = \"Lock your\\nscreen.\"\nmax_sessions = 64\nstay_awake = false\n\
+             clipboard = false\n\
              [proxy]\nkind = \"http\"\naddress = \"proxy.example:8080\"\nuser = \"u\"\n\
              password_file = \"proxy-password\"\n\
              [[address_rule]]\npermit = \"192.0.2.0/24\"\n[[address_rule]]\ndeny = \"::/0\"\n\
@@ -174,7 +179,7 @@ mod tests {
         let target = "[::1]:3390".parse().expect("is an address");
         assert_eq!(config.target, Target::Service(target));
         assert_eq!(config.message.as_str(), "Lock your\nscreen.");
-        assert!(!config.stay_awake);
+        assert!(!config.stay_awake && !config.clipboard);
         let verdicts: Vec<Verdict> = config
             .address_rules
             .0

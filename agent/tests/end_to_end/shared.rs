@@ -52,6 +52,23 @@ fn each_connection_has_a_program_of_its_own_that_ends_with_it() {
 }
 
 #[test]
+fn the_next_connection_shares_copied_text_only_if_settings_allow_it() {
+    let lab = Lab::new();
+    let host = sharing(&lab, "echo $*; exec cat");
+    let open = lab.client("home").open(&host.id);
+
+    let before = line(&open.connect());
+    host.configure("clipboard = false\n");
+    let reload = host.command("reload").output().expect("starts");
+    let after = line(&open.connect());
+
+    assert!(before.ends_with(" --clipboard"), "{before}");
+    assert_eq!(reload.status.code(), Some(0), "{reload:?}");
+    assert!(!after.contains("--clipboard"), "{after}");
+    assert!(after.starts_with("--certificate "), "{after}");
+}
+
+#[test]
 fn a_program_that_dies_ends_its_own_connection_only() {
     let lab = Lab::new();
     let host = sharing(&lab, "read word; [ $word = die ] && kill -9 $$; exec cat");

@@ -232,6 +232,7 @@ fn show_shared(
     let office = steps.loud("windows", || -> Result<Office<'_>> {
         debian::provide(shell, &wine::PACKAGES, consent)?;
         debian::provide(shell, &shots::PACKAGES, consent)?;
+        debian::provide(shell, &shared::PACKAGES, consent)?;
         Ok(Office {
             wine: Wine::open(shell, root, shared::PC)?,
             folder: windows_programs(shell, root, options)?,
@@ -256,7 +257,8 @@ fn show_shared(
     let path = demo.join("shared.png");
     played?.save(&path)?;
     report::say(&format!(
-        "Picture: {}\nWhat was typed at home is in the file that the office PC's editor has saved.",
+        "Picture: {}\nWhat was typed and copied at home is in the file that the office PC's editor has \
+         saved, and what was copied there could be pasted at home.",
         path.display(),
     ));
     Ok(())

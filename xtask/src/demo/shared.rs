@@ -1,8 +1,8 @@
 //! `--desktop`: the host in user mode. The office PC is a Japanese Windows under Wine with an
 //! editor open, whose desktop `tasuki-host run --desktop` shares; all else is of this machine.
 //!
-//! The proof is what the editor saves: it has what was typed at home, and a letter where the
-//! mouse has clicked. The picture is for a person to look at; it has to be what the office PC's
+//! The proof is what the editor saves: it has what was typed at home, a letter where the mouse has
+//! clicked, and what was copied at home; and what is copied in the editor can be pasted at home. The picture is for a person to look at; it has to be what the office PC's
 //! screen shows.
 
 use std::fs;
@@ -20,9 +20,15 @@ use super::picture::Picture;
 use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, substitute_fonts, write_locale};
 use super::stage::Stage;
 use super::windows::{HELLO, is_answered};
+use crate::debian::Package;
 use crate::exec::{Call, Shell};
 use crate::report::Steps;
 use crate::wine::Wine;
+
+pub(super) const PACKAGES: [Package; 1] = [Package {
+    name: "xclip",
+    purpose: "copies and pastes at home",
+}];
 
 const LOCALE: &str = "ja_JP";
 /// Its name among the PCs of Wine: it has a screen, which other tests' office PC has not.
@@ -38,6 +44,10 @@ const FILE: &str = "typed.txt";
 const KEYS: [&str; 2] = ["asuki 4071 (ok)", "T"];
 const WRITTEN: &str = "\u{feff}Tasuki 4071 (ok)";
 
+/// What is copied at home, and what is written behind it before all is copied at the office.
+const COPIED: &str = "Tasuki 4071\nたすき 襷 🎋";
+const MORE: &str = "z";
+
 /// The first letter's left edge, in an editor that fills the screen.
 const FIRST_LETTER: [&str; 2] = ["4", "54"];
 
@@ -45,6 +55,7 @@ const FIRST_LETTER: [&str; 2] = ["4", "54"];
 const REST: Duration = Duration::from_secs(2);
 const PICTURE_LIMIT: Duration = Duration::from_secs(120);
 const FILE_LIMIT: Duration = Duration::from_secs(30);
+const CLIPBOARD_LIMIT: Duration = Duration::from_secs(30);
 
 /// Bytes that are no RDP: from the first one on, and after a server has agreed to TLS.
 const NOISE: usize = 256 * 1024;
@@ -136,6 +147,9 @@ pub(super) fn play(
     steps.quiet("keys", "typed at home, saved at the office", || {
         type_and_save(stage, &home, office)
     })?;
+    steps.quiet("clipboard", "text, from home and to it", || {
+        copy_and_paste(stage, &desk, &home, office)
+    })?;
     let picture = steps.quiet("picture", "the office desktop at home", || {
         same(stage, &desk, &home)
     })?;
@@ -151,27 +165,77 @@ fn type_and_save(stage: &mut Stage<'_>, home: &Screen, office: &Office<'_>) -> R
     let [keys, clicked] = KEYS;
     let [x, y] = FIRST_LETTER;
     let before = settle(stage, home, |_| true)?;
-    let press = |words: &[&str]| -> Result<()> {
-        let call = stage.call("xdotool").env("DISPLAY", &home.display);
-        call.args(words).output(KEYS_LIMIT).map(drop)
-    };
     // The editor gets the keyboard, far below what is written.
-    press(&["mousemove", "300", "300", "click", "1"])?;
-    press(&["type", "--delay", "100", keys])?;
-    press(&["mousemove", x, y, "click", "1"])?;
-    press(&["type", clicked])?;
-    press(&["key", "ctrl+s"])?;
+    press(stage, home, &["mousemove", "300", "300", "click", "1"])?;
+    press(stage, home, &["type", "--delay", "100", keys])?;
+    press(stage, home, &["mousemove", x, y, "click", "1"])?;
+    press(stage, home, &["type", clicked])?;
+    press(stage, home, &["key", "ctrl+s"])?;
     settle(stage, home, |picture| {
         before.looks_unlike(picture) >= CURSOR_PIXELS
     })
     .context("nothing of it is to be seen at home")?;
+    is_saved(stage, office, WRITTEN)
+}
+
+/// Copies at home and pastes at the office, then the other way.
+fn copy_and_paste(
+    stage: &mut Stage<'_>,
+    desk: &Screen,
+    home: &Screen,
+    office: &Office<'_>,
+) -> Result<()> {
+    let copied = stage.write("copied", COPIED)?;
+    let holder = clipboard(stage, home).args(["-quiet", "-in"]).arg(copied);
+    stage.start("xclip", holder)?;
+    // Wine shows its clipboard to the screen that its windows are on.
+    has_text(stage, desk, COPIED).context("at the office")?;
+    press(stage, home, &["key", "ctrl+a", "ctrl+v", "ctrl+s"])?;
+    is_saved(
+        stage,
+        office,
+        &format!("\u{feff}{}", COPIED.replace('\n', "\r\n")),
+    )?;
+    stage.end("xclip");
+    press(stage, home, &["key", "ctrl+End"])?;
+    press(stage, home, &["type", MORE])?;
+    press(stage, home, &["key", "ctrl+a", "ctrl+c"])?;
+    has_text(stage, home, &format!("{COPIED}{MORE}")).context("at home")
+}
+
+/// A call of what copies and pastes on a screen.
+fn clipboard<'a>(stage: &Stage<'a>, screen: &Screen) -> Call<'a> {
+    let call = stage.call("xclip").env("DISPLAY", &screen.display);
+    call.args(["-selection", "clipboard", "-target", "UTF8_STRING"])
+}
+
+/// Waits until that text can be pasted on a screen.
+fn has_text(stage: &mut Stage<'_>, screen: &Screen, text: &str) -> Result<()> {
+    let mut seen = String::new();
+    let wait = stage.wait_for("what was copied", CLIPBOARD_LIMIT, |stage| {
+        // It fails while there is nothing to paste.
+        let call = clipboard(stage, screen).arg("-out");
+        seen = call.finish(KEYS_LIMIT)?.stdout;
+        Ok((seen == text).then_some(()))
+    });
+    wait.with_context(|| format!("the clipboard has {seen:?}, and not {text:?}"))
+}
+
+/// Keys and mouse on a screen.
+fn press(stage: &Stage<'_>, screen: &Screen, words: &[&str]) -> Result<()> {
+    let call = stage.call("xdotool").env("DISPLAY", &screen.display);
+    call.args(words).output(KEYS_LIMIT).map(drop)
+}
+
+/// Waits until the editor's file has that in it.
+fn is_saved(stage: &mut Stage<'_>, office: &Office<'_>, text: &str) -> Result<()> {
     let file = office.wine.drive_c().join(FILE);
     let mut seen = String::new();
     let saved = stage.wait_for("the file that the editor saves", FILE_LIMIT, |_| {
         seen = fs::read_to_string(&file)?;
-        Ok((seen == WRITTEN).then_some(()))
+        Ok((seen == text).then_some(()))
     });
-    saved.with_context(|| format!("the file has {seen:?}, and not {WRITTEN:?}"))
+    saved.with_context(|| format!("the file has {seen:?}, and not {text:?}"))
 }
 
 /// Waits until both screens rest and show the same, but for cursors.
