@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crate, name, description and manifest.
-const PROGRAMS: [(&str, &str, &str, &str); 5] = [
+const PROGRAMS: [(&str, &str, &str, &str); 6] = [
     (
         "agent",
         "tasuki-host",
@@ -20,6 +20,12 @@ const PROGRAMS: [(&str, &str, &str, &str); 5] = [
         "tasuki-host-settings",
         "Tasuki host: its settings",
         WINDOW_MANIFEST,
+    ),
+    (
+        "agent",
+        "tasuki-host-background",
+        "Tasuki host: starts with Windows",
+        MANIFEST,
     ),
     (
         "agent",

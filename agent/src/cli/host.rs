@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 
-use super::{check, init, reload, rename, reset_identity, run, set_password, status};
 #[cfg(windows)]
-use super::{protect_settings, service};
+use super::{autostart, protect_settings, service};
+use super::{check, init, reload, rename, reset_identity, run, set_password, status};
 use crate::cli::exit::{self, Exit};
 use crate::config::HostConfig;
 use crate::platform::{self, RUN_HELP};
@@ -63,6 +63,8 @@ enum Command {
     #[cfg(windows)]
     ProtectSettings(protect_settings::Arguments),
     #[cfg(windows)]
+    Autostart(autostart::Arguments),
+    #[cfg(windows)]
     Service(service::Arguments),
 }
 
@@ -99,6 +101,8 @@ pub fn main() -> ExitCode {
         #[cfg(windows)]
         Command::ProtectSettings(arguments) => protect_settings::run(state, &arguments),
         #[cfg(windows)]
+        Command::Autostart(arguments) => autostart::run(state, &arguments),
+        #[cfg(windows)]
         Command::Service(arguments) => service::run(state, &arguments),
     })
 }
@@ -111,6 +115,12 @@ fn run_check(state: Option<&Path>, arguments: &check::Arguments) -> anyhow::Resu
         user_agent: config.user_agent,
     };
     check::run(arguments, &way, || dir.host()?.entry())
+}
+
+/// What `tasuki-host-background` does.
+#[cfg(windows)]
+pub fn start_in_background() -> ExitCode {
+    autostart::start_beside()
 }
 
 /// What `tasuki-host-settings` does.

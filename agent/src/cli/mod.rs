@@ -3,6 +3,8 @@
 //! `host` and `client` are the two programs. Words come from `crate::message` where somebody
 //! refused; passwords come from the terminal or a descriptor, never from an argument.
 
+#[cfg(windows)]
+mod autostart;
 mod check;
 pub mod client;
 mod connect;

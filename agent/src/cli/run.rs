@@ -15,7 +15,7 @@ use crate::config::{ConfigError, HostConfig, Program, Target};
 use crate::host;
 use crate::host::log::{self, Place};
 use crate::platform;
-use crate::state::StateDir;
+use crate::state::{HostState, StateDir};
 
 /// What the program that shares the desktop shows of itself, in the host's folder.
 const CERTIFICATE: &str = "desktop.pem";
@@ -62,7 +62,7 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
 }
 
 /// The program that shares a desktop.
-fn desktop_program() -> anyhow::Result<PathBuf> {
+pub(super) fn desktop_program() -> anyhow::Result<PathBuf> {
     let name = format!("tasuki-desktop{}", EXE_SUFFIX);
     let program = current_exe()
         .context("cannot tell where this program is")?
@@ -88,10 +88,7 @@ pub(super) fn serve<S: Future<Output = ()>>(
     let file = dir.path().join("host.toml");
     let config = HostConfig::load(&file)?;
     let state = dir.host()?;
-    if state.entry()?.is_none() {
-        let text = "this office PC is not prepared yet; run tasuki-host init --entry FILE";
-        return Err(UsageError(text.into()).into());
-    }
+    ask_for_entry(&state)?;
     let folder = dir.host_folder();
     let certificate = folder.join(CERTIFICATE);
     let load = move || -> Result<HostConfig, ConfigError> {
@@ -111,6 +108,15 @@ pub(super) fn serve<S: Future<Output = ()>>(
         let stop = stop()?;
         host::run(state, &folder, load, stop).await
     })
+}
+
+/// Fails where nobody has prepared this PC.
+pub(super) fn ask_for_entry(host: &HostState) -> anyhow::Result<()> {
+    if host.entry()?.is_some() {
+        return Ok(());
+    }
+    let text = "this office PC is not prepared yet; run tasuki-host init --entry FILE";
+    Err(UsageError(text.into()).into())
 }
 
 /// Where sessions lead when `program` shares the desktop.

@@ -85,10 +85,7 @@ fn install(state: Option<&Path>) -> anyhow::Result<Exit> {
         return Err(UsageError(text).into());
     }
     let host = StateDir::open(Some(&root))?.host()?;
-    if host.entry()?.is_none() {
-        let text = "this office PC is not prepared yet; run tasuki-host init --entry FILE";
-        return Err(UsageError(text.into()).into());
-    }
+    run::ask_for_entry(&host)?;
     say::answer(&match service::install(&root)? {
         Installed::New => "The service is installed.",
         Installed::Renewed => "The service is up to date.",

@@ -36,6 +36,10 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         say::answer(&serde_json::to_string(&status)?);
     } else {
         say::answer(&status.to_text());
+        #[cfg(windows)]
+        if let Some(command) = crate::platform::autostart::command() {
+            say::answer(&format!("At logon:     {command}"));
+        }
     }
     Ok(if status.link.is_some() {
         Exit::Done

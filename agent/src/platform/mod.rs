@@ -25,8 +25,8 @@
 //! - `time_zone(at)`: what the clock on the wall goes by, at a time.
 //! - `VIEWER`, `STATE_HELP` and `RUN_HELP`: words.
 //!
-//! No other module of this crate names an operating system, but for the commands `service` and
-//! `window` and the settings tool, which Windows alone has.
+//! No other module of this crate names an operating system, but for the commands `autostart`,
+//! `service` and `window` and the settings tool, which Windows alone has.
 
 mod burst;
 #[cfg(target_os = "linux")]
@@ -51,7 +51,7 @@ pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;
 pub use proposal::propose_computer_id;
 #[cfg(windows)]
-pub(crate) use windows::{service, settings, window};
+pub(crate) use windows::{autostart, service, settings, window};
 
 /// Who may use a loopback listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,6 +37,9 @@ pub(super) const PC: &str = "desk";
 /// Windows lie on a desktop of Wine's own, as large as the screen.
 const EXPLORER: &str = r"HKCU\Software\Wine\Explorer";
 
+/// What starts when this user logs on.
+const RUN: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run";
+
 /// The editor's file, in drive C.
 const FILE: &str = "typed.txt";
 
@@ -81,6 +84,42 @@ impl Office<'_> {
         self.call(stage, screen, &self.folder.join("tasuki-host.exe"))
             .arg("--state")
             .arg(Wine::path(&stage.path("office-pc")))
+    }
+
+    /// Lets the host start whenever somebody logs on, and starts what the registry says then: Wine 8
+    /// does not do it.
+    fn log_on(&self, stage: &Stage<'_>, screen: &Screen) -> Result<()> {
+        let autostart = |switch| self.host(stage, screen).args(["autostart", switch]);
+        autostart("on").output(COMMAND_LIMIT)?;
+        let said = self.autostart(stage, screen)?;
+        let command = said.lines().find_map(|line| {
+            let (_, command) = line.split_once("REG_SZ")?;
+            let mut words = command.split('"');
+            Some([words.nth(1)?, words.next()?.trim(), words.next()?])
+        });
+        let [program, option, state] = command.with_context(|| format!("in {said:?}"))?;
+        self.call(stage, screen, Path::new(program))
+            .args([option, state])
+            .output(COMMAND_LIMIT)
+            .map(drop)
+    }
+
+    /// Nothing is left of that afterwards, and the host goes on.
+    fn forgets(&self, stage: &Stage<'_>, screen: &Screen) -> Result<()> {
+        let status = || self.host(stage, screen).arg("status").output(COMMAND_LIMIT);
+        ensure!(status()?.contains("At logon:"), "status does not show it");
+        let off = self.host(stage, screen).args(["autostart", "off"]);
+        off.output(COMMAND_LIMIT)?;
+        let said = self.autostart(stage, screen)?;
+        ensure!(!said.contains("Tasuki"), "it is still there: {said}");
+        ensure!(!status()?.contains("At logon:"), "status still shows it");
+        Ok(())
+    }
+
+    /// What this user's registry says of what starts.
+    fn autostart(&self, stage: &Stage<'_>, screen: &Screen) -> Result<String> {
+        let query = self.call(stage, screen, Path::new("reg"));
+        Ok(query.args(["query", RUN]).finish(COMMAND_LIMIT)?.stdout)
     }
 
     /// A desktop as large as the screen, with nothing on it.
@@ -130,12 +169,12 @@ pub(super) fn play(
         office.edit(stage, &desk)
     })?;
     steps.quiet("relay", "serving", || deployment.start_relay(stage))?;
-    steps.quiet("host", "shares the desktop; linked", || {
+    steps.quiet("host", "starts as at a logon; linked", || {
         let entry_file = Wine::path(&deployment.entry_file).into();
         deployment.introduce_host(entry_file, || office.host(stage, &desk))?;
-        let run = office.host(stage, &desk).args(["run", "--desktop"]);
-        stage.start("tasuki-host", run)?;
-        Deployment::wait_for_link(stage, |stage| office.host(stage, &desk))
+        office.log_on(stage, &desk)?;
+        Deployment::wait_for_link(stage, |stage| office.host(stage, &desk))?;
+        office.forgets(stage, &desk)
     })?;
     steps.quiet("client", "password check, tunnel, RDP", || {
         deployment.start_client(stage, &home)?;

@@ -34,9 +34,11 @@ const TESTS_LIMIT: Duration = Duration::from_secs(300);
 /// For every system.
 const PROGRAMS: [&str; 2] = ["tasuki-host", "tasuki-client"];
 
-/// And two more for Windows: the host's settings, and what opens the client's window.
-const WINDOWS_PROGRAMS: [&str; 4] = [
+/// And three more for Windows: the host's settings, what starts the host when somebody logs on, and
+/// what opens the client's window.
+const WINDOWS_PROGRAMS: [&str; 5] = [
     "tasuki-host",
+    "tasuki-host-background",
     "tasuki-host-settings",
     "tasuki-client",
     "tasuki-client-window",

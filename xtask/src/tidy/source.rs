@@ -16,14 +16,15 @@ const PURE: [&str; 2] = ["relay/src/data/session.rs", "relay/src/data/flow.rs"];
 const IMPURE: [&str; 5] = ["std::net", "std::io", "std::time", "mio", "nix"];
 
 /// Where programs may be started; tests may everywhere.
-const STARTERS: [&str; 6] = [
+const STARTERS: [&str; 7] = [
     "benches/src/exec.rs",
     "xtask/src/exec.rs",
     "image-builder/src/exec.rs",
     "agent/src/client/launch.rs",
     // What shares a desktop, for each session.
     "agent/src/host/target.rs",
-    // Itself, without a console.
+    // Themselves, or a program beside them, without a console.
+    "agent/src/platform/windows/autostart.rs",
     "agent/src/platform/windows/window.rs",
 ];
 

@@ -1,6 +1,7 @@
 //! Windows 10 and later. What has no safe call lies in the crate `agent-windows`.
 
 mod access;
+pub(crate) mod autostart;
 mod control;
 mod event_log;
 mod network;

@@ -30,6 +30,7 @@ pub(super) const HOST: Portable = Portable {
     readme: "README-host.txt",
     programs: &[
         "tasuki-host.exe",
+        "tasuki-host-background.exe",
         "tasuki-host-settings.exe",
         "tasuki-desktop.exe",
     ],
