@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::agents;
 use crate::callgrind;
+use crate::emulator::Emulated;
 use crate::exec::{self, Interrupt, Program};
 use crate::load::{Passage, Way};
 use crate::report::comparison::{DIRECT, OURS};
@@ -171,9 +172,16 @@ pub struct RelayOptions {
     /// Memory that its sessions share, in MiB; without it, what it takes by itself, and more for
     /// more sessions than it is made for.
     pub memory_budget: Option<u32>,
-    /// Under valgrind, which counts its instructions; without the sandbox, which valgrind does not
-    /// know.
-    pub counted: bool,
+    /// Who counts its instructions, if somebody does.
+    pub counting: Option<Counting>,
+}
+
+/// What counts the relay's instructions; it then runs without its sandbox, which neither of them
+/// knows.
+#[derive(Debug, Clone)]
+pub enum Counting {
+    Callgrind,
+    Emulator(Emulated),
 }
 
 impl RelayOptions {
@@ -261,11 +269,16 @@ impl Subject {
         let config = place.join("relay.toml");
         fs::write(&config, &settings)?;
         hand_over(place)?;
-        let relay = find(&options.programs, "tasuki-relay")?;
+        let mut relay = find(&options.programs, "tasuki-relay")?;
         let prefix = options.site.prefix();
         let mut words: Vec<OsString> = prefix.into_iter().map(Into::into).collect();
-        if options.counted {
-            words.extend(callgrind::command(&place.join(STATE)));
+        match &options.counting {
+            None => {}
+            Some(Counting::Callgrind) => words.extend(callgrind::command(&place.join(STATE))),
+            Some(Counting::Emulator(emulated)) => {
+                words.extend(emulated.command());
+                relay.clone_from(&emulated.relay);
+            }
         }
         words.extend([relay.into(), "run".into(), "--config".into(), config.into()]);
         let launch = Launch {
@@ -317,7 +330,9 @@ fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> Str
          sessions = {sessions}\n\
          {budget}\
          claims_per_range = 65536\n",
-        options.workers, options.batching, !options.counted
+        options.workers,
+        options.batching,
+        options.counting.is_none()
     )
 }
 

@@ -140,7 +140,7 @@ impl Ours {
             sessions,
             batching,
             memory_budget: None,
-            counted: false,
+            counting: None,
         })
     }
 }
