@@ -21,6 +21,8 @@ Target amd64-unicode
     ; Also for a user who runs this as an administrator.
     !define STATE '--state "$LOCALAPPDATA\Tasuki"'
     !define CLIENT_STATE '${STATE}'
+    ; So that Windows starts no host that has gone.
+    !define FORGET '${STATE} autostart off'
     InstallDir "$LOCALAPPDATA\Programs\Tasuki"
     RequestExecutionLevel user
 !else
@@ -30,6 +32,7 @@ Target amd64-unicode
     !define STATE ""
     ; Each user has one; an administrator's says nothing about it.
     !define CLIENT_STATE '--state "$PLUGINSDIR\client"'
+    !define FORGET 'service remove'
     InstallDir "$PROGRAMFILES64\Tasuki"
     RequestExecutionLevel admin
 !endif
@@ -192,6 +195,7 @@ Section /o $(HOST_NAME) HOST_PART
     CreateShortcut "$SMPROGRAMS\Tasuki\$(SETTINGS).lnk" "$INSTDIR\tasuki-host-settings.exe" '${STATE}'
     !insertmacro Do '${HOST} ${STATE} init $ID'
     !ifdef USER
+        File "${PROGRAMS}\tasuki-host-background.exe"
         File "${PROGRAMS}\tasuki-desktop.exe"
         CreateShortcut "$SMPROGRAMS\Tasuki\$(SHARE).lnk" "$INSTDIR\tasuki-host.exe" '${STATE} run --desktop'
         ${If} $ENDED == 1
@@ -213,12 +217,11 @@ Section -After
     ${If} ${SectionIsSelected} ${HOST_PART}
         IntOp $0 $0 | 2
     ${Else}
-        !ifndef USER
-            ${If} ${FileExists} "$INSTDIR\tasuki-host.exe"
-                !insertmacro Do '${HOST} service remove'
-            ${EndIf}
-        !endif
+        ${If} ${FileExists} "$INSTDIR\tasuki-host.exe"
+            !insertmacro Do '${HOST} ${FORGET}'
+        ${EndIf}
         Delete "$INSTDIR\tasuki-host.exe"
+        Delete "$INSTDIR\tasuki-host-background.exe"
         Delete "$INSTDIR\tasuki-host-settings.exe"
         Delete "$INSTDIR\tasuki-desktop.exe"
     ${EndIf}
@@ -362,16 +365,17 @@ Section Uninstall
     SetShellVarContext ${WHOSE}
     Call un.EndPrograms
     ${If} ${FileExists} "$INSTDIR\tasuki-host.exe"
+        !insertmacro Do '${HOST} ${FORGET}'
         !ifdef USER
             DetailPrint "$(STAYS) $LOCALAPPDATA\Tasuki"
         !else
-            !insertmacro Do '${HOST} service remove'
             DetailPrint "$(STAYS) $APPDATA\Tasuki"
         !endif
     ${EndIf}
     Delete "$INSTDIR\tasuki-client.exe"
     Delete "$INSTDIR\tasuki-client-window.exe"
     Delete "$INSTDIR\tasuki-host.exe"
+    Delete "$INSTDIR\tasuki-host-background.exe"
     Delete "$INSTDIR\tasuki-host-settings.exe"
     Delete "$INSTDIR\tasuki-desktop.exe"
     Delete "$INSTDIR\tasuki-entry.toml"

@@ -29,6 +29,8 @@ const ELSEWHERE: [&str; 3] = ["AppData/Local/Temp", "Temp", STATE];
 const REGISTRY: &str = r"HKCU\Software";
 /// Every Windows has it, a Wine not before the first installation.
 const UNINSTALL: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall";
+/// What Windows starts when the user logs on.
+const RUN: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run";
 
 impl Windows<'_> {
     pub(super) fn uninstall_user_leftovers(&self) -> Result<()> {
@@ -101,13 +103,19 @@ impl Windows<'_> {
         same_files(&installed, &self.user_files()?, "a repair")?;
         self.user_host_is_linked(stage, 3)?;
 
+        self.let_it_start_with_windows(stage)?;
         self.set_up(stage, &installers.next, &["/MODE=client"])?;
         ensure!(!programs.join("tasuki-host.exe").exists(), "it is there");
+        ensure!(
+            !self.starts_with_windows(stage)?,
+            "what has gone is started"
+        );
         let said = self.user_host(stage)?.arg("status").finish(COMMAND_LIMIT)?;
         ensure!(!said.status.success(), "a host that is gone still runs");
         self.set_up(stage, &installers.next, &["/MODE=both"])?;
         same_files(&installed, &self.user_files()?, "both again")?;
 
+        self.let_it_start_with_windows(stage)?;
         self.set_up(stage, &programs.join("uninstall.exe"), &[])?;
         stage.wait_for("the end of the uninstaller", COMMAND_LIMIT, |_| {
             Ok((!programs.exists()).then_some(()))
@@ -122,6 +130,20 @@ impl Windows<'_> {
         );
         fs::remove_dir_all(&state)?;
         Ok(())
+    }
+
+    fn let_it_start_with_windows(&self, stage: &Stage<'_>) -> Result<()> {
+        self.call(stage, &self.user_path(PROGRAMS)?.join("tasuki-host.exe"))
+            .args(["--state", &self.user_folder(STATE)?, "autostart", "on"])
+            .output(COMMAND_LIMIT)?;
+        ensure!(self.starts_with_windows(stage)?, "Windows starts no host");
+        Ok(())
+    }
+
+    fn starts_with_windows(&self, stage: &Stage<'_>) -> Result<bool> {
+        let call = self.call(stage, Path::new("reg"));
+        let asked = call.args(["query", RUN, "/v", "Tasuki host"]);
+        Ok(asked.finish(COMMAND_LIMIT)?.status.success())
     }
 
     /// Where no relay can be reached yet, all is installed, and the step that fails is named in the
@@ -199,6 +221,7 @@ impl Windows<'_> {
         let installed = self.user_path(PROGRAMS)?;
         for program in [
             "host",
+            "host-background",
             "host-settings",
             "client",
             "client-window",
