@@ -5,27 +5,21 @@
 //! sessions; what the second run needed more is what the messages cost. Messages are sent when those
 //! before them have arrived: one at a time, so that each has a wake-up of its own, which is the
 //! dearest way to carry it; or one for each session at once, as on a board with much to do.
-//!
-//! A relay for another processor runs in an emulator, once: there the count can be read while it
-//! runs, but not for each thread.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 use crate::callgrind;
-use crate::emulator;
-use crate::exec::{Interrupt, Program};
+use crate::exec::Interrupt;
 use crate::load::{Crowd, PATIENCE, Way};
 use crate::number::float;
 use crate::peer;
 use crate::progress::Progress;
-use crate::subject::{Counting, RelayOptions, Subject};
+use crate::subject::{RelayOptions, Subject};
 
 /// Sessions among which the messages take turns.
 pub const SESSIONS: u32 = 16;
@@ -94,9 +88,67 @@ fn count(
 ) -> anyhow::Result<Count> {
     let subject = Subject::relay(options, stop)?;
     let state = subject.state().context("the relay has no folder")?;
-    let mut gathering = Gathering::new(subject, stop)?;
-    let messages = gathering.carry(messages, at_once, stop)?;
-    let folder = gathering.end(stop)?;
+    let Subject {
+        way: Way::Tasuki { entry, .. },
+        program: Some(program),
+        folder,
+        ..
+    } = subject
+    else {
+        anyhow::bail!("this relay is not ours");
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let crowd = runtime.block_on(async {
+        let mut crowd = Crowd::new(*entry, 1)?;
+        // One by one, and again: under valgrind and on a busy machine agents run out of patience.
+        let until = Instant::now() + SETUP_LIMIT;
+        for sessions in 1..=SESSIONS {
+            while let Err(error) = crowd.join(sessions).await {
+                stop.go_on()?;
+                ensure!(Instant::now() < until, "{error:#}");
+                tokio::time::sleep(SETUP_PAUSE).await;
+            }
+        }
+        anyhow::Ok(crowd)
+    })?;
+    for socket in crowd
+        .sessions()
+        .iter()
+        .flat_map(|(client, host)| [client, host])
+    {
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+    }
+    let rounds = messages / at_once;
+    let messages = rounds * at_once;
+    let at_once = usize::try_from(at_once)?;
+    let mut sessions = crowd.sessions().iter().cycle();
+    for number in 0..rounds {
+        stop.go_on()?;
+        let turn: Vec<_> = sessions.by_ref().take(at_once).collect();
+        let is_up = number % UP_EVERY == 0;
+        for (client, host) in &turn {
+            let (mut from, message) = if is_up {
+                (client, &UP[..])
+            } else {
+                (host, &DOWN[..])
+            };
+            from.write_all(message)?;
+        }
+        for (client, host) in &turn {
+            let (to, message) = if is_up {
+                (host, &UP[..])
+            } else {
+                (client, &DOWN[..])
+            };
+            expect(to, message)?;
+        }
+    }
+    runtime.block_on(async { drop(crowd) });
+    drop(runtime);
+    program.finish(stop)?;
     let counts = callgrind::counts(&state, CARRIER)?;
     drop(folder);
     Ok(Count {
@@ -104,134 +156,6 @@ fn count(
         carrier: counts.thread,
         all: counts.all,
     })
-}
-
-/// Instructions of all threads for each message, of a relay in an emulator.
-///
-/// # Errors
-/// The emulator is not there, or the relay did not carry a message.
-pub(crate) fn run_emulated(
-    options: &RelayOptions,
-    (program, relay): (&str, &Path),
-    at_once: u32,
-    stop: &Interrupt,
-) -> anyhow::Result<f64> {
-    ensure!(
-        peer::find(program).is_some(),
-        "{program} is not there; Debian has such emulators in its package qemu-user"
-    );
-    let mut progress = Progress::new("instructions");
-    progress.show(|| format!("{SESSIONS} sessions begin, slowly"));
-    let counter = emulator::Counter::start()?;
-    let counting = Counting::Emulator(counter.emulated(program, relay));
-    let options = RelayOptions {
-        counting: Some(counting),
-        ..options.clone()
-    };
-    let mut gathering = Gathering::new(Subject::relay(&options, stop)?, stop)?;
-    let [warm_up, messages] = RUNS;
-    progress.show(|| format!("{} messages", warm_up + messages));
-    gathering.carry(warm_up, at_once, stop)?;
-    let before = counter.instructions();
-    let messages = gathering.carry(messages, at_once, stop)?;
-    let passed = counter.instructions() - before;
-    gathering.end(stop)?;
-    Ok(float(passed) / f64::from(messages))
-}
-
-/// A relay and the sessions that messages go through.
-struct Gathering {
-    runtime: tokio::runtime::Runtime,
-    crowd: Crowd,
-    program: Program,
-    folder: Option<TempDir>,
-}
-
-impl Gathering {
-    fn new(subject: Subject, stop: &Interrupt) -> anyhow::Result<Self> {
-        let Subject {
-            way: Way::Tasuki { entry, .. },
-            program: Some(program),
-            folder,
-            ..
-        } = subject
-        else {
-            anyhow::bail!("this relay is not ours");
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let crowd = runtime.block_on(async {
-            let mut crowd = Crowd::new(*entry, 1)?;
-            // One by one, and again: a relay that is counted is slow, and agents run out of patience.
-            let until = Instant::now() + SETUP_LIMIT;
-            for sessions in 1..=SESSIONS {
-                while let Err(error) = crowd.join(sessions).await {
-                    stop.go_on()?;
-                    ensure!(Instant::now() < until, "{error:#}");
-                    tokio::time::sleep(SETUP_PAUSE).await;
-                }
-            }
-            anyhow::Ok(crowd)
-        })?;
-        for socket in crowd
-            .sessions()
-            .iter()
-            .flat_map(|(client, host)| [client, host])
-        {
-            socket.set_nonblocking(false)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
-        }
-        Ok(Self {
-            runtime,
-            crowd,
-            program,
-            folder,
-        })
-    }
-
-    /// Sends about so many messages, and says how many.
-    fn carry(&mut self, messages: u32, at_once: u32, stop: &Interrupt) -> anyhow::Result<u32> {
-        let rounds = messages / at_once;
-        let width = usize::try_from(at_once)?;
-        let mut sessions = self.crowd.sessions().iter().cycle();
-        for number in 0..rounds {
-            stop.go_on()?;
-            let turn: Vec<_> = sessions.by_ref().take(width).collect();
-            let is_up = number % UP_EVERY == 0;
-            for (client, host) in &turn {
-                let (mut from, message) = if is_up {
-                    (client, &UP[..])
-                } else {
-                    (host, &DOWN[..])
-                };
-                from.write_all(message)?;
-            }
-            for (client, host) in &turn {
-                let (to, message) = if is_up {
-                    (host, &UP[..])
-                } else {
-                    (client, &DOWN[..])
-                };
-                expect(to, message)?;
-            }
-        }
-        Ok(rounds * at_once)
-    }
-
-    /// Ends the sessions, then the relay; what it has left is in the folder.
-    fn end(self, stop: &Interrupt) -> anyhow::Result<Option<TempDir>> {
-        let Self {
-            runtime,
-            crowd,
-            program,
-            folder,
-        } = self;
-        runtime.block_on(async { drop(crowd) });
-        drop(runtime);
-        program.finish(stop)?;
-        Ok(folder)
-    }
 }
 
 /// Waits for a message's last byte.

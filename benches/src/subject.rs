@@ -14,7 +14,6 @@ use tempfile::TempDir;
 
 use crate::agents;
 use crate::callgrind;
-use crate::emulator::Emulated;
 use crate::exec::{self, Interrupt, Program};
 use crate::load::{Passage, Way};
 use crate::report::comparison::{DIRECT, OURS};
@@ -172,16 +171,9 @@ pub struct RelayOptions {
     /// Memory that its sessions share, in MiB; without it, what it takes by itself, and more for
     /// more sessions than it is made for.
     pub memory_budget: Option<u32>,
-    /// Who counts its instructions, if somebody does.
-    pub counting: Option<Counting>,
-}
-
-/// What counts the relay's instructions; it then runs without its sandbox, which neither of them
-/// knows.
-#[derive(Debug, Clone)]
-pub enum Counting {
-    Callgrind,
-    Emulator(Emulated),
+    /// Under valgrind, which counts its instructions; without the sandbox, which valgrind does not
+    /// know.
+    pub counted: bool,
 }
 
 impl RelayOptions {
@@ -269,16 +261,11 @@ impl Subject {
         let config = place.join("relay.toml");
         fs::write(&config, &settings)?;
         hand_over(place)?;
-        let mut relay = find(&options.programs, "tasuki-relay")?;
+        let relay = find(&options.programs, "tasuki-relay")?;
         let prefix = options.site.prefix();
         let mut words: Vec<OsString> = prefix.into_iter().map(Into::into).collect();
-        match &options.counting {
-            None => {}
-            Some(Counting::Callgrind) => words.extend(callgrind::command(&place.join(STATE))),
-            Some(Counting::Emulator(emulated)) => {
-                words.extend(emulated.command());
-                relay.clone_from(&emulated.relay);
-            }
+        if options.counted {
+            words.extend(callgrind::command(&place.join(STATE)));
         }
         words.extend([relay.into(), "run".into(), "--config".into(), config.into()]);
         let launch = Launch {
@@ -330,9 +317,7 @@ fn relay_toml(address: SocketAddr, options: &RelayOptions, as_root: bool) -> Str
          sessions = {sessions}\n\
          {budget}\
          claims_per_range = 65536\n",
-        options.workers,
-        options.batching,
-        options.counting.is_none()
+        options.workers, options.batching, !options.counted
     )
 }
 

@@ -2,16 +2,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::path::Path;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::stat::Mode;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::Pid;
 
 /// The calling thread, and what it starts from now on, runs on these CPUs only, until the guard is
 /// dropped.
@@ -109,11 +107,6 @@ impl Group {
         // A group that is gone is what the caller wants.
         let _ = killpg(self.0, Signal::SIGKILL);
     }
-}
-
-/// Makes a file through which one program writes and another reads (`fifo(7)`); others may not.
-pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
-    Ok(mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?)
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Ours {
             sessions,
             batching,
             memory_budget: None,
-            counting: None,
+            counted: false,
         })
     }
 }
