@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::exit::Exit;
-use super::{run, say};
+use super::{logon_command, run, say};
 use crate::platform::autostart;
 use crate::state::StateDir;
 
@@ -17,9 +17,6 @@ const STARTER: &str = "tasuki-host-background.exe";
 /// What that starts, and with which words.
 const HOST: &str = "tasuki-host.exe";
 const WORDS: [&str; 2] = ["run", "--desktop"];
-
-/// Longer ones Windows leaves out (Microsoft, "Run and RunOnce Registry Keys").
-const COMMAND_MAX: usize = 260;
 
 const AFTER: &str = "\
 What starts is tasuki-host run --desktop, without a window; it ends when you log off, or in Task \
@@ -49,7 +46,7 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
             let dir = StateDir::open(state)?;
             run::ask_for_entry(&dir.host()?)?;
             run::desktop_program()?;
-            let command = command(&starter()?, dir.path())?;
+            let command = logon_command::of(&starter()?, dir.path())?;
             autostart::set(&command).context("Windows refuses to start it")?;
             say::answer(&"The host starts when you log on, and shares your desktop.");
         }
@@ -71,27 +68,6 @@ fn starter() -> anyhow::Result<PathBuf> {
     Ok(starter)
 }
 
-/// What Windows is to start. It names the folder of state, which otherwise depends on whether an
-/// administrator asks.
-fn command(starter: &Path, state: &Path) -> anyhow::Result<String> {
-    let quoted = |path: &Path| -> anyhow::Result<String> {
-        let text = path.to_str().with_context(|| {
-            format!(
-                "the name of {} is no Unicode; choose another",
-                path.display()
-            )
-        })?;
-        // A backslash before a quote would make it a part of the name; two are one.
-        let end = if text.ends_with('\\') { "\\" } else { "" };
-        Ok(format!("\"{text}{end}\""))
-    };
-    let command = format!("{} --state {}", quoted(starter)?, quoted(state)?);
-    if command.encode_utf16().count() > COMMAND_MAX {
-        bail!("Windows starts no command this long; choose folders with shorter names: {command}");
-    }
-    Ok(command)
-}
-
 /// What `tasuki-host-background` does: starts the host beside it with the words it was given.
 pub(super) fn start_beside() -> ExitCode {
     let words = args_os().skip(1).chain(WORDS.map(Into::into));
@@ -101,25 +77,5 @@ pub(super) fn start_beside() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // At a logon nobody waits for an answer: status says that no host runs.
         Err(_) => ExitCode::FAILURE,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn command_is_quoted_and_no_longer_than_windows_takes() {
-        let starter = Path::new(r"C:\My programs\tasuki-host-background.exe");
-        let text = |state: &str| command(starter, Path::new(state));
-
-        assert_eq!(
-            text(r"C:\s t").expect("is right"),
-            r#""C:\My programs\tasuki-host-background.exe" --state "C:\s t""#
-        );
-        assert!(text(r"D:\").expect("is right").ends_with(r#" "D:\\""#));
-        let room = COMMAND_MAX - text("").expect("is right").len();
-        assert!(text(&"x".repeat(room)).is_ok());
-        assert!(text(&"x".repeat(room + 1)).is_err());
     }
 }

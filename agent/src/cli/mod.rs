@@ -13,6 +13,8 @@ mod forget_host;
 mod history;
 pub mod host;
 mod init;
+#[cfg(any(windows, test))]
+mod logon_command;
 mod password;
 #[cfg(windows)]
 mod protect_settings;

@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 
 use crate::check::finds;
 use crate::harness::{
     ANYBODY, Dante, Host, Lab, PATIENCE, Process, Squid, Target, WHO_IS_KNOWN, basic, free_address,
-    needs, ntlm, wait_for, works,
+    ntlm, wait_for, works,
 };
-use crate::ssh::sshd;
+use crate::ssh::{ssh_to, sshd};
 
 const LOGIN: &str = "user = \"proxy-user\"\npassword_file = \"proxy-password\"\n";
 
@@ -191,18 +190,8 @@ fn openssh_carries_a_session_as_a_socks_server() {
     let (server, socks) = (free_address(), free_address());
     let _sshd = sshd(&lab, &folder, server.port());
     wait_for("sshd", PATIENCE, || TcpStream::connect(server).ok());
-    let mut ssh = Command::new(needs("/usr/bin/ssh", "openssh-client"));
-    ssh.args(["-F", "none", "-N", "-D", &socks.to_string()])
-        .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
-        .args([
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "IdentitiesOnly=yes",
-        ])
-        .args(["-p", &server.port().to_string(), "-i"])
-        .arg(folder.join("user"))
-        .arg(server.ip().to_string());
+    let mut ssh = ssh_to(server, &folder);
+    ssh.args(["-N", "-D", &socks.to_string()]);
     let mut ssh = Process::start("ssh", &lab.logs(), &mut ssh);
     wait_for("ssh", PATIENCE, || {
         assert!(ssh.has_ended().is_none(), "ssh ended");

@@ -1,11 +1,12 @@
 //! Traffic other than RDP: a login with ssh, and a file by the same way.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Lab, Open, PATIENCE, Process, free_address, noise, wait_for};
+use crate::harness::{Lab, Open, PATIENCE, Process, free_address, needs, noise, wait_for};
 
 #[test]
 fn an_ssh_login_and_a_file_go_through() {
@@ -57,18 +58,25 @@ pub(crate) fn sshd(lab: &Lab, folder: &Path, port: u16) -> Process {
     Process::start("sshd", &lab.logs(), &mut sshd)
 }
 
-fn ssh(open: &Open, folder: &Path, words: &[&str]) -> Vec<u8> {
-    let output = Command::new("ssh")
-        .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
-        .args([
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "IdentitiesOnly=yes",
-        ])
-        .args(["-F", "none", "-p", &open.address.port().to_string(), "-i"])
+/// A call of ssh with the key in `folder`, whatever this machine's settings and known hosts say.
+pub(crate) fn ssh_to(address: SocketAddr, folder: &Path) -> Command {
+    let mut ssh = Command::new(needs("/usr/bin/ssh", "openssh-client"));
+    for setting in [
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+    ] {
+        ssh.args(["-o", setting]);
+    }
+    ssh.args(["-F", "none", "-p", &address.port().to_string(), "-i"])
         .arg(folder.join("user"))
-        .arg(open.address.ip().to_string())
+        .arg(address.ip().to_string());
+    ssh
+}
+
+fn ssh(open: &Open, folder: &Path, words: &[&str]) -> Vec<u8> {
+    let output = ssh_to(open.address, folder)
         .args(words)
         .output()
         .expect("ssh is installed");
