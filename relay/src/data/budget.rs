@@ -179,8 +179,8 @@ impl Caps {
     }
 }
 
-/// What a session that is copied needs for a receive buffer: for each flow two queues of twice as much, and a read
-/// of half as much.
+/// What a session that is copied needs for a receive buffer: for each flow two queues of twice as
+/// much, and a read of half as much.
 fn share(receive_buffer: usize) -> usize {
     FLOWS * (FIXED + receive_buffer * 9 / 2)
 }

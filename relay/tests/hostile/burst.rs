@@ -26,7 +26,7 @@ async fn ten_thousand_connections_at_once_keep_nobody_out() {
     let (_site, relay) = start("");
     let witness = Witness::start(&relay);
     let quiet = witness.watch(Duration::from_secs(1));
-    let (private, cpu) = (relay.anonymous_memory(), relay.cpu());
+    let (memory, cpu) = (relay.anonymous_memory(), relay.cpu());
 
     let sockets = burst(&relay, 500).await;
     assert_eq!(sockets.len(), 10_000);
@@ -40,7 +40,7 @@ async fn ten_thousand_connections_at_once_keep_nobody_out() {
     let (mut link, _) = soon("a host", place.registered(&host)).await;
     soon("a session", session(&place, &host, &mut link, "pc-1")).await;
     let busy = tokio::task::block_in_place(|| witness.watch(Duration::from_secs(1)));
-    let grown = relay.anonymous_memory().saturating_sub(private);
+    let grown = relay.anonymous_memory().saturating_sub(memory);
 
     busy.assert_like(quiet, "a burst of 10,000");
     eprintln!("10,000 connections hold {held} bytes in the kernel, {grown} in the relay");

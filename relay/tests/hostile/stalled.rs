@@ -39,11 +39,11 @@ async fn one_session_pins_at_most_512_kib() {
         let host = Host::new(1, "pc-1");
         let (mut link, _) = place.registered(&host).await;
         let stalled = far_ends(&place, &host, &mut link, "pc-1").await;
-        let (sockets, private) = (relay.socket_memory(), relay.anonymous_memory());
+        let (sockets, memory) = (relay.socket_memory(), relay.anonymous_memory());
 
         let taken = stall(std::slice::from_ref(&stalled)).await;
 
-        let grown = relay.anonymous_memory().saturating_sub(private);
+        let grown = relay.anonymous_memory().saturating_sub(memory);
         let pinned = relay.socket_memory() - sockets + in_pipes(&relay) + grown;
         eprintln!("{pinned} bytes pinned, {grown} of them in the process; {taken} were taken");
         assert!(taken > 200_000, "{taken} bytes do not stall a session");
@@ -98,9 +98,9 @@ async fn crowd(sessions: u16, budget: usize, absent_hosts: u16) {
 
     let quiet = tokio::task::block_in_place(|| witness.watch(Duration::from_secs(1)));
     let quiet_run = run(&relay, &mut runner).await;
-    let private = relay.anonymous_memory();
+    let memory = relay.anonymous_memory();
     let taken = stall(&stalled).await;
-    let grown = relay.anonymous_memory().saturating_sub(private);
+    let grown = relay.anonymous_memory().saturating_sub(memory);
     let parked = park(relay.place(), absent_hosts).await;
     until("some callers in the relay", || {
         relay.metrics().get("tasuki_legs_parked") >= 8.0

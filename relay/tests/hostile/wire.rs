@@ -150,7 +150,7 @@ async fn a_session_whose_window_was_shut_goes_on_where_it_stood() {
     let place = relay.place().from([127, 0, 9, 3].into());
     let host = Host::new(1, "pc-1");
     let (mut link, _) = place.registered(&host).await;
-    let (sockets, private) = (relay.socket_memory(), relay.anonymous_memory());
+    let (sockets, memory) = (relay.socket_memory(), relay.anonymous_memory());
     let socket = narrow(&place).await;
     let leg = shake_hands(socket, place.tls_client(protocol::ALPN_LEG, None));
     let mut client = leg.await.unwrap();
@@ -172,7 +172,7 @@ async fn a_session_whose_window_was_shut_goes_on_where_it_stood() {
     });
     let busy = tokio::task::block_in_place(|| witness.watch(Duration::from_secs(4)));
     assert!(!writing.is_finished(), "4 MiB do not stall a session");
-    let held = relay.socket_memory() - sockets + relay.anonymous_memory().saturating_sub(private);
+    let held = relay.socket_memory() - sockets + relay.anonymous_memory().saturating_sub(memory);
     assert!(held > 50_000, "{held} bytes do not stall a session");
     eprintln!("{held} bytes held for a window that is shut");
     assert!(held <= 512 << 10, "{held} bytes");
