@@ -14,9 +14,10 @@ use crate::exec::{Call, Shell};
 use crate::report;
 
 const MAKE_LIMIT: Duration = Duration::from_secs(600);
+const LOCALE_LIMIT: Duration = Duration::from_secs(300);
 const END_LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) const PACKAGES: [Package; 4] = [
+pub(crate) const PACKAGES: [Package; 5] = [
     Package {
         name: "wine",
         purpose: "runs Windows programs here",
@@ -32,6 +33,10 @@ pub(crate) const PACKAGES: [Package; 4] = [
     Package {
         name: "winbind",
         purpose: "does NTLM for Windows programs",
+    },
+    Package {
+        name: "locales",
+        purpose: "tells Wine the language",
     },
 ];
 
@@ -170,4 +175,14 @@ impl Drop for Wine<'_> {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Writes down a language for Wine, which looks for it in the folder `locales`.
+pub(crate) fn write_locale(shell: &Shell, locales: &Path, name: &str) -> Result<()> {
+    shell
+        .call("localedef")
+        .args(["-i", name, "-f", "UTF-8"])
+        .arg(locales.join(format!("{name}.UTF-8")))
+        .output(LOCALE_LIMIT)?;
+    Ok(())
 }

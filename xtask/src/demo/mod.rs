@@ -425,7 +425,6 @@ fn windows_programs(shell: &Shell, root: &Path, options: &Options) -> Result<Pat
 
 fn windows<'a>(shell: &'a Shell, root: &Path, options: &Options) -> Result<Windows<'a>> {
     debian::provide(shell, &wine::PACKAGES, Consent::new(options.yes))?;
-    debian::provide(shell, &shots::LANGUAGES, Consent::new(options.yes))?;
     let folder = windows_programs(shell, root, options)?;
     let out = root.join("target/demo/installers");
     let installers = |scope| -> Result<Installers> {

@@ -17,13 +17,13 @@ use super::deployment::{COMMAND_LIMIT, Deployment, READY_LIMIT};
 use super::desktop::Screen;
 use super::pattern::{HEIGHT, WIDTH};
 use super::picture::Picture;
-use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, substitute_fonts, write_locale};
+use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, substitute_fonts};
 use super::stage::Stage;
 use super::windows::{HELLO, is_answered};
 use crate::debian::Package;
 use crate::exec::{Call, Shell};
 use crate::report::Steps;
-use crate::wine::Wine;
+use crate::wine::{Wine, write_locale};
 
 pub(super) const PACKAGES: [Package; 1] = [Package {
     name: "xclip",
@@ -38,7 +38,7 @@ pub(super) const PC: &str = "desk";
 const EXPLORER: &str = r"HKCU\Software\Wine\Explorer";
 
 /// What starts when this user logs on.
-const RUN: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run";
+pub(super) const RUN: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run";
 
 /// The editor's file, in drive C.
 const FILE: &str = "typed.txt";
@@ -235,7 +235,7 @@ fn copy_and_paste(
         office,
         &format!("\u{feff}{}", COPIED.replace('\n', "\r\n")),
     )?;
-    stage.end("xclip");
+    stage.end("xclip")?;
     press(stage, home, &["key", "ctrl+End"])?;
     press(stage, home, &["type", MORE])?;
     press(stage, home, &["key", "ctrl+a", "ctrl+c"])?;
@@ -342,7 +342,5 @@ fn make_noise(stage: &mut Stage<'_>, deployment: &Deployment<'_>) -> Result<()> 
             "nobody is served after noise"
         );
     }
-    // The one that was started last.
-    stage.end("tasuki-client");
-    Ok(())
+    stage.end("stranger")
 }

@@ -25,9 +25,9 @@ use crate::debian::{self, Consent, Package};
 use crate::dist;
 use crate::exec::{Call, Shell};
 use crate::report;
-use crate::wine::{self, Wine};
+use crate::wine::{self, Wine, write_locale};
 
-pub(super) const PACKAGES: [Package; 4] = [
+pub(super) const PACKAGES: [Package; 3] = [
     Package {
         name: "xvfb",
         purpose: "the screen with the window",
@@ -40,13 +40,7 @@ pub(super) const PACKAGES: [Package; 4] = [
         name: "fonts-noto-cjk",
         purpose: "Japanese letters",
     },
-    LANGUAGES[0],
 ];
-
-pub(super) const LANGUAGES: [Package; 1] = [Package {
-    name: "locales",
-    purpose: "tells Wine the language",
-}];
 
 /// Fonts of Windows that this machine has not, and the one that stands in for them.
 const FONTS: [&str; 5] = [
@@ -89,8 +83,6 @@ const ICON_PIXELS: usize = 8;
 
 const WINDOW_LIMIT: Duration = Duration::from_secs(120);
 pub(super) const KEYS_LIMIT: Duration = Duration::from_secs(30);
-/// On a busy machine it takes a while to write a language down.
-const LOCALE_LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -205,7 +197,7 @@ fn shoot(
     let past = words(&["key alt+i", "key alt+Down"]);
     album.add(stage, studio, "history", past, quick)?;
 
-    stage.end("tasuki-host");
+    stage.end("tasuki-host")?;
     album.add(stage, studio, "offline", again.to_vec(), slow)?;
     Ok(album.pictures)
 }
@@ -225,16 +217,6 @@ impl Language {
             Self::Japanese => "ja_JP",
         }
     }
-}
-
-/// Writes down a language for Wine, which looks for it in the folder `locales`.
-pub(super) fn write_locale(shell: &Shell, locales: &Path, name: &str) -> Result<()> {
-    shell
-        .call("localedef")
-        .args(["-i", name, "-f", "UTF-8"])
-        .arg(locales.join(format!("{name}.UTF-8")))
-        .output(LOCALE_LIMIT)?;
-    Ok(())
 }
 
 /// Lets letters of Windows' fonts be drawn, Japanese ones too.

@@ -29,7 +29,8 @@ pub(super) struct Stage<'a> {
     shell: &'a Shell,
     list: PathBuf,
     folder: Option<TempDir>,
-    processes: Vec<Process>,
+    /// With the names that they were started under.
+    processes: Vec<(String, Process)>,
     next_port: u16,
     xrdp_sockets_are_ours: bool,
 }
@@ -88,25 +89,28 @@ impl<'a> Stage<'a> {
     /// Starts a program that stays until the stage is cleared; its log is `name`.log.
     pub(super) fn start(&mut self, name: &str, call: Call<'_>) -> Result<()> {
         let process = call.start(&self.path(&format!("{name}.log")))?;
-        self.processes.push(process);
+        self.processes.push((name.to_owned(), process));
         self.write_list()
     }
 
-    /// Ends the program that was started last under this name, if there is one.
-    pub(super) fn end(&mut self, name: &str) {
-        if let Some(at) = self.processes.iter().rposition(|one| one.name() == name) {
-            drop(self.processes.remove(at));
-        }
+    /// Ends the program that was started last under this name.
+    pub(super) fn end(&mut self, name: &str) -> Result<()> {
+        drop(self.take(name)?);
+        Ok(())
     }
 
     /// Waits until the program that was started last under this name has ended by itself.
     pub(super) fn wait_for_end(&mut self, name: &str, limit: Duration) -> Result<()> {
-        let at = self.processes.iter().rposition(|one| one.name() == name);
-        let at = at.with_context(|| format!("{name} is not there"))?;
-        let mut process = self.processes.remove(at);
+        let mut process = self.take(name)?;
         self.shell.wait_for(name, limit, || {
             Ok(process.still_runs().is_err().then_some(()))
         })
+    }
+
+    fn take(&mut self, name: &str) -> Result<Process> {
+        let at = self.processes.iter().rposition(|(one, _)| one == name);
+        let at = at.with_context(|| format!("{name} is not there"))?;
+        Ok(self.processes.remove(at).1)
     }
 
     /// Waits for something that the programs on stage do together; fails when one of them ends.
@@ -120,7 +124,7 @@ impl<'a> Stage<'a> {
         shell.wait_for(what, limit, || {
             self.processes
                 .iter_mut()
-                .try_for_each(Process::still_runs)?;
+                .try_for_each(|(_, process)| process.still_runs())?;
             look(self)
         })
     }
@@ -129,6 +133,7 @@ impl<'a> Stage<'a> {
     pub(super) fn logs(&self) -> Vec<String> {
         self.processes
             .iter()
+            .map(|(_, process)| process)
             .filter(|process| process.name().starts_with("tasuki") || process.name() == "wine")
             .map(|process| format!("{} said:\n{}", process.name(), process.log_tail()))
             .collect()
@@ -152,7 +157,7 @@ impl<'a> Stage<'a> {
 
     /// Leaves everything as it is; [`strike`] clears it.
     pub(super) fn keep(mut self) {
-        for process in self.processes.drain(..) {
+        for (_, process) in self.processes.drain(..) {
             process.release();
         }
         if let Some(folder) = self.folder.take() {
@@ -166,7 +171,7 @@ impl<'a> Stage<'a> {
         if self.xrdp_sockets_are_ours {
             text.push_str("xrdp sockets\n");
         }
-        for process in &self.processes {
+        for (_, process) in &self.processes {
             if let Some(started) = started_at(process.id()) {
                 text.push_str(&format!("process {} {started}\n", process.id()));
             }
@@ -260,7 +265,7 @@ mod tests {
         let mut stage = Stage::set(&shell, demo.path()).unwrap();
         let sleeper = stage.call("sleep").arg("600");
         stage.start("sleeper", sleeper).unwrap();
-        let (folder, id) = (stage.path(""), stage.processes[0].id());
+        let (folder, id) = (stage.path(""), stage.processes[0].1.id());
         assert!(folder.exists() && started_at(id).is_some());
 
         drop(stage);
@@ -271,13 +276,29 @@ mod tests {
     }
 
     #[test]
+    fn a_program_ends_by_the_name_it_was_started_under() {
+        let demo = tempfile::tempdir().unwrap();
+        let shell = Shell::new(false).unwrap();
+        let mut stage = Stage::set(&shell, demo.path()).unwrap();
+        let sleeper = stage.call("sleep").arg("600");
+        stage.start("sleeper", sleeper).unwrap();
+        let id = stage.processes[0].1.id();
+
+        assert!(stage.end("sleep").is_err(), "nobody has this name");
+        stage.end("sleeper").unwrap();
+
+        assert!(!runs(id));
+        assert!(stage.end("sleeper").is_err(), "it has gone");
+    }
+
+    #[test]
     fn what_was_kept_is_struck_later() {
         let demo = tempfile::tempdir().unwrap();
         let shell = Shell::new(false).unwrap();
         let mut stage = Stage::set(&shell, demo.path()).unwrap();
         let sleeper = stage.call("sleep").arg("600");
         stage.start("sleeper", sleeper).unwrap();
-        let (folder, id) = (stage.path(""), stage.processes[0].id());
+        let (folder, id) = (stage.path(""), stage.processes[0].1.id());
 
         stage.keep();
         assert!(folder.exists() && runs(id));

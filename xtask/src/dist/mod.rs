@@ -283,7 +283,7 @@ fn take(from: &Path, to: &Path, check: impl FnOnce(&[u8]) -> Result<()>) -> Resu
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let bytes = fs::read(from).with_context(|| format!("no {}", from.display()))?;
     check(&bytes).with_context(|| format!("{name} must not be released"))?;
-    report::say(&format!("  {name:<24} {:>9} bytes", bytes.len()));
+    report::say(&format!("  {name:<26} {:>9} bytes", bytes.len()));
     fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))
 }
 

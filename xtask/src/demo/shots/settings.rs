@@ -98,7 +98,7 @@ pub(super) fn shoot(
     add(stage, "mistakes", &[], 4)?;
     let pictures = album.pictures;
     for language in Language::ALL {
-        stage.end(&host_name(language));
+        stage.end(&host_name(language))?;
     }
     Ok(pictures)
 }

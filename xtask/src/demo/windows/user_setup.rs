@@ -11,11 +11,11 @@ use anyhow::{Result, ensure};
 
 use super::setup::{NEXT, check_says, files_in, names_in, same_files};
 use super::{COMMAND_LIMIT, Deployment, Registry, Windows, wait_for_passage};
-use crate::demo::shots::write_locale;
+use crate::demo::shared::RUN;
 use crate::demo::stage::Stage;
 use crate::dist::package::VERSION;
 use crate::exec::Call;
-use crate::wine::Wine;
+use crate::wine::{Wine, write_locale};
 
 const COMPUTER: &str = "demo-user-pc";
 
@@ -29,9 +29,6 @@ const ELSEWHERE: [&str; 3] = ["AppData/Local/Temp", "Temp", STATE];
 const REGISTRY: &str = r"HKCU\Software";
 /// Every Windows has it, a Wine not before the first installation.
 const UNINSTALL: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall";
-/// What Windows starts when the user logs on.
-const RUN: &str = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run";
-
 impl Windows<'_> {
     pub(super) fn uninstall_user_leftovers(&self) -> Result<()> {
         for folder in [PROGRAMS, START_MENU] {
@@ -189,8 +186,7 @@ impl Windows<'_> {
         let codes = [renewed, removed];
         ensure!(codes == [Some(2); 2], "with a client in use: {codes:?}");
         same_files(&files, &self.user_files()?, "what was refused")?;
-        stage.end("wine");
-        Ok(())
+        stage.end("used-client")
     }
 
     /// The host with the user's state; that of the test, which is there also where none is
