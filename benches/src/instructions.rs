@@ -36,7 +36,7 @@ const SETUP_LIMIT: Duration = Duration::from_secs(300);
 const SETUP_PAUSE: Duration = Duration::from_secs(1);
 
 /// A function that only the thread is in that carries messages.
-const CARRIER: &str = "data::flow::Flow::";
+const CARRIER: &str = "data::reactor::Worker";
 
 /// Messages of the two runs. Both are beyond what warming up takes.
 const RUNS: [u32; 2] = [2_000, 12_000];

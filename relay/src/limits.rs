@@ -87,8 +87,8 @@ pub const SPLICE_LEAVE_AFTER: u8 = 3;
 
 // ---- Data plane: work for one turn of the loop ----
 
-/// Reads of one session before the next session has its turn.
-pub const ROUNDS_PER_VISIT: usize = 16;
+/// Reads of each direction of a session before the next session has its turn.
+pub const ROUNDS_PER_VISIT: usize = 8;
 
 /// Calls within a round: one read and the writes that empty it again.
 pub const STEPS_PER_ROUND: usize = 4;

@@ -139,28 +139,18 @@ impl Flow {
     /// Says what to do now, or `None` if the flow waits or is over.
     ///
     /// `copy_max` bounds one plain read, and with it what a stalled sink can leave in user memory.
+    #[inline(always)]
     pub fn next(&self, copy_max: usize) -> Option<Action> {
-        match (self.state, self.stored) {
-            (State::Shut, _) => None,
-            (State::Draining, Stored::Nothing) => Some(Action::ShutSink),
-            (_, Stored::Buffered(bytes)) => self.sink_ready.then_some(Action::Send(bytes)),
-            (_, Stored::Piped(bytes)) => self.sink_ready.then_some(Action::SpliceOut(bytes)),
-            // A full sink is backpressure: the source is not read, and the kernel shuts its window.
-            (State::Open, Stored::Nothing) if self.source.ready && self.sink_ready => {
-                Some(match self.mode {
-                    Mode::Copy => Action::Recv(copy_max),
-                    // Caps have sunk: splices this short are not worth it, and leave segments in
-                    // the sink that nobody bounds.
-                    Mode::Splice
-                        if self.path == DataPath::Auto && copy_max < limits::SPLICE_ENTER =>
-                    {
-                        Action::Recv(copy_max)
-                    }
-                    Mode::Splice | Mode::Suspect => Action::SpliceIn,
-                    Mode::ConfirmBlocked | Mode::ConfirmEof => Action::Peek,
-                })
-            }
-            (State::Open, Stored::Nothing) => None,
+        match self.stored {
+            Stored::Buffered(bytes) => self.sink_ready.then_some(Action::Send(bytes)),
+            Stored::Piped(bytes) => self.sink_ready.then_some(Action::SpliceOut(bytes)),
+            Stored::Nothing => match self.state {
+                // A full sink is backpressure: the source is not read, and the kernel shuts its
+                // window.
+                State::Open => (self.source.ready && self.sink_ready).then(|| self.read(copy_max)),
+                State::Draining => Some(Action::ShutSink),
+                State::Shut => None,
+            },
         }
     }
 
@@ -168,6 +158,7 @@ impl Flow {
     ///
     /// # Errors
     /// The session cannot go on.
+    #[inline(always)]
     pub fn handle(&mut self, action: Action, outcome: Outcome) -> Result<(), Broken> {
         match action {
             Action::Recv(asked) => self.handle_recv(asked, outcome),
@@ -198,6 +189,22 @@ impl Flow {
         self.bytes
     }
 
+    /// How to read next.
+    #[inline]
+    fn read(&self, copy_max: usize) -> Action {
+        match self.mode {
+            Mode::Copy => Action::Recv(copy_max),
+            // Caps have sunk: splices this short are not worth it, and leave segments in the sink
+            // that nobody bounds.
+            Mode::Splice if self.path == DataPath::Auto && copy_max < limits::SPLICE_ENTER => {
+                Action::Recv(copy_max)
+            }
+            Mode::Splice | Mode::Suspect => Action::SpliceIn,
+            Mode::ConfirmBlocked | Mode::ConfirmEof => Action::Peek,
+        }
+    }
+
+    #[inline(always)]
     fn handle_recv(&mut self, asked: usize, outcome: Outcome) -> Result<(), Broken> {
         match outcome {
             Outcome::Progress(0) => {}
@@ -276,6 +283,7 @@ impl Flow {
         }
     }
 
+    #[inline(always)]
     fn handle_written(&mut self, outcome: Outcome) -> Result<(), Broken> {
         match outcome {
             Outcome::Progress(bytes) => {

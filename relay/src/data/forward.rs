@@ -104,6 +104,7 @@ impl Tools {
 }
 
 impl Perform for Forwarder<'_> {
+    #[inline(always)]
     fn perform(&mut self, direction: Direction, action: Action) -> Outcome {
         match action {
             Action::Recv(bytes_max) => self.recv(direction, bytes_max),
@@ -115,6 +116,7 @@ impl Perform for Forwarder<'_> {
         }
     }
 
+    #[inline(always)]
     fn settle(&mut self, direction: Direction, stored: Stored) {
         let store = self.stores.get_mut(direction);
         match stored {
@@ -134,6 +136,7 @@ impl Perform for Forwarder<'_> {
 }
 
 impl Forwarder<'_> {
+    #[inline(always)]
     fn recv(&mut self, direction: Direction, bytes_max: usize) -> Outcome {
         let tools = &mut *self.tools;
         let bytes_max = bytes_max.min(tools.buffer.len());
@@ -146,6 +149,7 @@ impl Forwarder<'_> {
         outcome
     }
 
+    #[inline(always)]
     fn send(&mut self, direction: Direction, bytes: usize) -> Outcome {
         let unsent = match &self.stores.get(direction).parked {
             Some(parked) => parked

@@ -1,4 +1,5 @@
-//! THE LOOP of a data worker: poll, note events, take commands, visit sessions, keep time.
+//! THE LOOP of a data worker: poll, visit the sessions that have events, take commands, visit those
+//! with work left, keep time.
 //!
 //! One thread, shared nothing. Must never wait for control, take a lock, or allocate or log per
 //! event. Edge-triggered: a socket is registered once, only a would-block clears readiness, and
@@ -114,7 +115,7 @@ impl<F: Fn(SessionEnd)> Worker<F> {
             self.inbox.desk.beat();
             let mut noted = 0;
             for event in &events {
-                noted += self.note(event);
+                noted += self.handle_event(event);
             }
             // A waker that failed is made up for when nothing else happens.
             self.has_mail |= noted == 0;
@@ -156,9 +157,9 @@ impl<F: Fn(SessionEnd)> Worker<F> {
         }
     }
 
-    /// Hands an event to its session and puts the session on the ready list. Returns the number of
-    /// events that sessions got.
-    fn note(&mut self, event: &Event) -> u32 {
+    /// Hands an event to its session and visits it, unless a visit is due anyway. Returns the number
+    /// of events that sessions got.
+    fn handle_event(&mut self, event: &Event) -> u32 {
         if event.token() == WAKER {
             self.has_mail = true;
             return 0;
@@ -181,7 +182,9 @@ impl<F: Fn(SessionEnd)> Worker<F> {
                 fault: fault.flatten(),
             },
         );
-        enqueue(&mut self.ready, joined, key);
+        if !joined.queued {
+            self.visit(key);
+        }
         1
     }
 
@@ -272,21 +275,26 @@ impl<F: Fn(SessionEnd)> Worker<F> {
             let Some(key) = self.ready.pop_front() else {
                 return;
             };
-            let Some(joined) = self.table.get_mut(key) else {
-                continue;
-            };
-            joined.queued = false;
-            let mut forwarder = Forwarder {
-                sockets: &joined.sockets,
-                stores: &mut joined.stores,
-                tools: &mut self.tools,
-                read_max: self.caps.read_max,
-            };
-            match joined.session.visit(self.caps.read_max, &mut forwarder) {
-                Visit::Idle => {}
-                Visit::More => enqueue(&mut self.ready, joined, key),
-                Visit::Ended(reason) => self.reap(key, reason),
-            }
+            self.visit(key);
+        }
+    }
+
+    /// Visits a session; what is left then goes on the ready list.
+    fn visit(&mut self, key: Key) {
+        let Some(joined) = self.table.get_mut(key) else {
+            return;
+        };
+        joined.queued = false;
+        let mut forwarder = Forwarder {
+            sockets: &joined.sockets,
+            stores: &mut joined.stores,
+            tools: &mut self.tools,
+            read_max: self.caps.read_max,
+        };
+        match joined.session.visit(self.caps.read_max, &mut forwarder) {
+            Visit::Idle => {}
+            Visit::More => enqueue(&mut self.ready, joined, key),
+            Visit::Ended(reason) => self.reap(key, reason),
         }
     }
 

