@@ -48,7 +48,8 @@ enum Command {
     Nightly(nightly::Options),
     /// Build the stock agents for Windows and Linux, as they are released.
     Dist(dist::Options),
-    /// Take pictures of the client's window, in every state and both languages.
+    /// Take pictures of the client's window and of the host's settings, in every state and both
+    /// languages.
     Shots(demo::shots::Options),
     /// Check the rules about the tree that the compiler does not know.
     Tidy,
