@@ -73,7 +73,8 @@ pub(crate) fn provide(shell: &Shell, packages: &[Package], consent: Consent) -> 
 fn missing<'a>(shell: &Shell, packages: &'a [Package]) -> Result<Vec<&'a Package>> {
     let answer = shell
         .call("dpkg-query")
-        .args(["--show", "--showformat", STATES])
+        .args(["--show", "--showformat"])
+        .arg("${Package} ${db:Status-Status}\n")
         .args(packages.iter().map(|package| package.name))
         .finish(QUERY_LIMIT)
         .context("this needs Debian, or a system with its packages")?;
@@ -89,40 +90,19 @@ fn missing<'a>(shell: &Shell, packages: &'a [Package]) -> Result<Vec<&'a Package
         .collect())
 }
 
-/// Each package twice: by its name, and with its architecture.
-const STATES: &str = "${Package} ${db:Status-Status}\n\
-    ${Package}:${Architecture} ${db:Status-Status}\n";
-
 /// What a person types to do by hand what [`install`] does.
 fn advice(names: &[&str]) -> String {
-    let mut text = String::new();
-    for architecture in foreign(names) {
-        text.push_str(&format!("sudo dpkg --add-architecture {architecture}\n  "));
-    }
-    text.push_str(&format!(
+    let mut text = format!(
         "sudo apt-get install --no-install-recommends {}",
         names.join(" ")
-    ));
+    );
     if names.contains(&"xrdp") {
         text.push_str("\n  sudo systemctl disable --now xrdp xrdp-sesman");
     }
     text
 }
 
-/// The architectures that are named with packages.
-fn foreign<'a>(names: &[&'a str]) -> BTreeSet<&'a str> {
-    let foreign = names.iter().filter_map(|name| name.split_once(':'));
-    foreign.map(|(_, architecture)| architecture).collect()
-}
-
 fn install(shell: &Shell, names: &[&str]) -> Result<()> {
-    for architecture in foreign(names) {
-        shell
-            .call("dpkg")
-            .args(["--add-architecture", architecture])
-            .unstoppable()
-            .output(QUERY_LIMIT)?;
-    }
     let before = Enabled::now();
     let no_starts = NoStarts::declare(Path::new("/usr/sbin"))?;
     let result = apt_get(shell, names);

@@ -20,6 +20,11 @@ const CLIPPY: &str = "/usr/bin/cargo-clippy";
 /// Cargo would otherwise take rustup's, which has another library.
 const RUSTC: &str = "/usr/bin/rustc";
 
+/// Has aws-lc built without its code for AVX-512, of which AES-GCM alone has 0.7 MB on Linux and
+/// nothing on Windows, and without tables for elliptic curves: P-256, a few times in a handshake,
+/// takes two or three times as long.
+const SMALL: &str = "AWS_LC_SYS_SMALL";
+
 /// Builds a system's programs; `cache` keeps what cargo can use again. Returns their folder.
 pub(super) fn release(shell: &Shell, root: &Path, system: System, cache: &Path) -> Result<PathBuf> {
     let mut call = cargo(shell, root, system, "build", cache)?.args(["--package", "agent"]);
@@ -88,24 +93,28 @@ fn cargo<'a>(
         .env("CARGO", CARGO)
         .args([command, "--profile", "dist", "--locked", "--quiet"])
         .args(["--target", triple])
+        // Rust's library is compiled along: there is no package of it for Windows, and those for
+        // Linux are larger. Without the reader of debugging information, which these programs
+        // have none of.
+        .args([
+            "-Zbuild-std=std,panic_abort",
+            "-Zbuild-std-features=panic-unwind",
+        ])
+        .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", RUSTC)
         .env("CARGO_TARGET_DIR", cache)
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(system, cache)?)
         .env(
             &format!("CFLAGS_{}", triple.replace('-', "_")),
-            c_flags(system, cache)?,
+            c_flags(cache)?,
         )
         .dir(root);
     Ok(match system {
-        // There is no package with Rust's library for Windows; its source is compiled along.
-        System::Windows => call
-            .arg("-Zbuild-std=std,panic_abort")
-            // Without the reader of debugging information, which these programs have none of.
-            .arg("-Zbuild-std-features=panic-unwind")
-            .env("RUSTC_BOOTSTRAP", "1"),
-        System::Linux => call,
+        System::Windows => call,
+        System::Linux => call.env(SMALL, "1"),
         System::LinuxArm => call
+            .env(SMALL, "1")
             .env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc")
             .env("AR_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-ar")
             .env(
@@ -133,23 +142,24 @@ fn flags(system: System, cache: &Path) -> Result<OsString> {
     }
     flags.push(match system {
         System::Windows => "-Clink-arg=-Wl,--no-insert-timestamp",
-        System::Linux | System::LinuxArm => "-Clink-arg=-Wl,--build-id=none",
+        // Nothing unwinds here.
+        System::Linux | System::LinuxArm => {
+            "-Clink-arg=-Wl,--build-id=none\x1f-Cforce-unwind-tables=no"
+        }
     });
     Ok(flags)
 }
 
-fn c_flags(system: System, cache: &Path) -> Result<OsString> {
+fn c_flags(cache: &Path) -> Result<OsString> {
     let mut flags = OsString::new();
     for (place, name) in places(cache)? {
         flags.push("-ffile-prefix-map=");
         flags.push(place);
         flags.push(format!("={name} "));
     }
-    if system == System::Windows {
-        // This linker keeps every function that has an entry for unwinding, used or not: a
-        // megabyte of cryptography that nothing calls. Nothing unwinds here; but Windows' own
-        // report of a crash ends at a C function.
-        flags.push("-fno-asynchronous-unwind-tables");
-    }
+    // Nothing unwinds here; but Windows' own report of a crash ends at a C function. The linker
+    // for Windows keeps every function that has an entry for unwinding, used or not: a megabyte
+    // of cryptography that nothing calls.
+    flags.push("-fno-asynchronous-unwind-tables");
     Ok(flags)
 }

@@ -98,7 +98,7 @@ impl System {
     }
 }
 
-const COMPILER_PACKAGES: [Package; 3] = [
+const COMPILER_PACKAGES: [Package; 4] = [
     Package {
         name: "cargo-web",
         purpose: "builds releases",
@@ -108,12 +108,16 @@ const COMPILER_PACKAGES: [Package; 3] = [
         purpose: "the compiler of releases",
     },
     Package {
+        name: "rust-web-src",
+        purpose: "Rust's own library, compiled along with a release",
+    },
+    Package {
         name: "cmake",
         purpose: "builds aws-lc, the cryptography of TLS",
     },
 ];
 
-const WINDOWS_PACKAGES: [Package; 3] = [
+const WINDOWS_PACKAGES: [Package; 2] = [
     Package {
         name: "gcc-mingw-w64-x86-64",
         purpose: "C compiler and linker for Windows",
@@ -121,10 +125,6 @@ const WINDOWS_PACKAGES: [Package; 3] = [
     Package {
         name: "nasm",
         purpose: "assembles aws-lc for Windows",
-    },
-    Package {
-        name: "rust-web-src",
-        purpose: "Rust's own library, built for Windows",
     },
 ];
 
@@ -139,8 +139,8 @@ const ARM_PACKAGES: [Package; 2] = [
         purpose: "C compiler and linker for ARM",
     },
     Package {
-        name: "libstd-rust-web-dev:arm64",
-        purpose: "Rust's own library for ARM",
+        name: "libc6-dev-arm64-cross",
+        purpose: "C's own library for ARM",
     },
 ];
 
@@ -284,7 +284,9 @@ fn take(from: &Path, to: &Path, check: impl FnOnce(&[u8]) -> Result<()>) -> Resu
     let bytes = fs::read(from).with_context(|| format!("no {}", from.display()))?;
     check(&bytes).with_context(|| format!("{name} must not be released"))?;
     report::say(&format!("  {name:<26} {:>9} bytes", bytes.len()));
-    fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))
+    fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    Ok(())
 }
 
 /// Lints the agents as Windows compiles them.
@@ -379,4 +381,31 @@ fn again(
     }
     report::say("  the same bytes twice");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_order_is_copied_as_a_program_and_one_byte_too_many_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+        fs::copy(std::env::current_exe().unwrap(), &from).unwrap();
+        let size = fs::metadata(&from).unwrap().len();
+        let take = |most| take(&from, &to, |bytes| check(System::Linux, bytes, most));
+
+        let refused = format!("{:#}", take(size - 1).unwrap_err());
+        assert!(refused.contains("is the most"), "{refused}");
+        assert!(!to.exists());
+
+        take(size).unwrap();
+        assert_eq!(
+            fs::metadata(&to).unwrap().permissions().mode() & 0o111,
+            0o111
+        );
+        assert_eq!(fs::read(to).unwrap(), fs::read(from).unwrap());
+    }
 }
