@@ -55,7 +55,9 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         Command::Install => install(state),
         Command::Remove => {
             service::remove()?;
-            say::answer(&"The service is removed. Identity, password and logs are still there.");
+            say::answer(
+                &"There is no service any more. Identity, password and logs are still there.",
+            );
             Ok(Exit::Done)
         }
         Command::Start => {

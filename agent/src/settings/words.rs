@@ -130,6 +130,15 @@ impl Words {
             );
         }
         lines.push(self.link(status));
+        if is_prepared && !status.running {
+            let text = self.language.pick(
+                "To start it: Share this desktop in the start menu. Where it is a service, an \
+                 administrator types: tasuki-host service start",
+                "開始するには、スタートメニューの「この画面を共有」をクリックします。サービスの\
+                 場合は、管理者が次のように入力します：tasuki-host service start",
+            );
+            lines.push(text.to_owned());
+        }
         if let Some(wish) = &status.wish {
             lines.push(match self.language {
                 Language::English => format!("Asking for the computer ID {wish}."),
@@ -480,6 +489,23 @@ mod tests {
             for part in [said, "line 1: x", "log", "tasuki-host init"] {
                 assert!(text.contains(part), "{part} is missing in:\n{text}");
             }
+        }
+    }
+
+    #[test]
+    fn how_to_start_the_host_is_told_when_that_is_what_lacks() {
+        for words in [&ENGLISH, &JAPANESE] {
+            let told = |is_prepared, running| {
+                let status = Status {
+                    running,
+                    ..Status::default()
+                };
+                let text = words.state(&status, is_prepared);
+                text.contains("tasuki-host service start")
+            };
+
+            assert!(told(true, false));
+            assert!(!told(true, true) && !told(false, false));
         }
     }
 }

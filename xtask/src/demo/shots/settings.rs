@@ -96,11 +96,11 @@ pub(super) fn shoot(
         look_at_host(stage, studio, language)?;
     }
     add(stage, "mistakes", &[], 4)?;
-    let pictures = album.pictures;
     for language in Language::ALL {
         stage.end(&host_name(language))?;
     }
-    Ok(pictures)
+    add(stage, "stopped", &[], 4)?;
+    Ok(album.pictures)
 }
 
 fn host_name(language: Language) -> String {
