@@ -11,6 +11,7 @@
 mod board;
 mod deployment;
 mod desktop;
+mod letters;
 mod pattern;
 mod picture;
 mod shared;
@@ -233,6 +234,7 @@ fn show_shared(
         debian::provide(shell, &wine::PACKAGES, consent)?;
         debian::provide(shell, &shots::PACKAGES, consent)?;
         debian::provide(shell, &shared::PACKAGES, consent)?;
+        debian::provide(shell, &letters::PACKAGES, consent)?;
         Ok(Office {
             wine: Wine::open(shell, root, shared::PC)?,
             folder: windows_programs(shell, root, options)?,
@@ -257,8 +259,8 @@ fn show_shared(
     let path = demo.join("shared.png");
     played?.save(&path)?;
     report::say(&format!(
-        "Picture: {}\nWhat was typed and copied at home is in the file that the office PC's editor has \
-         saved, and what was copied there could be pasted at home.",
+        "Picture: {}\nWhat was typed and copied at home, katakana too, is in the file that the office PC's \
+         editor has saved, and what was copied there could be pasted at home.",
         path.display(),
     ));
     Ok(())

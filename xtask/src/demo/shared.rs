@@ -2,8 +2,9 @@
 //! editor open, whose desktop `tasuki-host run --desktop` shares; all else is of this machine.
 //!
 //! The proof is what the editor saves: it has what was typed at home, a letter where the mouse has
-//! clicked, and what was copied at home; and what is copied in the editor can be pasted at home. The picture is for a person to look at; it has to be what the office PC's
-//! screen shows.
+//! clicked, what was copied at home, and Japanese that another viewer has sent (`letters`); and what
+//! is copied in the editor can be pasted at home. The picture is for a person to look at; it has to
+//! be what the office PC's screen shows.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::deployment::{COMMAND_LIMIT, Deployment, READY_LIMIT};
 use super::desktop::Screen;
+use super::letters;
 use super::pattern::{HEIGHT, WIDTH};
 use super::picture::Picture;
 use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, substitute_fonts};
@@ -189,6 +191,9 @@ pub(super) fn play(
     steps.quiet("clipboard", "text, from home and to it", || {
         copy_and_paste(stage, &desk, &home, office)
     })?;
+    steps.quiet("letters", "Japanese, from another viewer", || {
+        type_letters(stage, &desk, deployment, office)
+    })?;
     let picture = steps.quiet("picture", "the office desktop at home", || {
         same(stage, &desk, &home)
     })?;
@@ -203,18 +208,25 @@ pub(super) fn play(
 fn type_and_save(stage: &mut Stage<'_>, home: &Screen, office: &Office<'_>) -> Result<()> {
     let [keys, clicked] = KEYS;
     let [x, y] = FIRST_LETTER;
-    let before = settle(stage, home, |_| true)?;
-    // The editor gets the keyboard, far below what is written.
-    press(stage, home, &["mousemove", "300", "300", "click", "1"])?;
+    take_keyboard(stage, home)?;
+    press(stage, home, &["key", "ctrl+a"])?;
     press(stage, home, &["type", "--delay", "100", keys])?;
     press(stage, home, &["mousemove", x, y, "click", "1"])?;
     press(stage, home, &["type", clicked])?;
     press(stage, home, &["key", "ctrl+s"])?;
-    settle(stage, home, |picture| {
-        before.looks_unlike(picture) >= CURSOR_PIXELS
-    })
-    .context("nothing of it is to be seen at home")?;
     is_saved(stage, office, WRITTEN)
+}
+
+/// Gets the editor's attention, which may take a while: clicks far below what is written, and types
+/// until that is seen.
+fn take_keyboard(stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
+    press(stage, screen, &["mousemove", "300", "300"])?;
+    let before = settle(stage, screen, |_| true)?;
+    stage.wait_for("an editor that takes keys", PICTURE_LIMIT, |stage| {
+        press(stage, screen, &["click", "1", "type", "W"])?;
+        let is_seen = before.looks_unlike(&screen.picture()?) >= CURSOR_PIXELS;
+        Ok(is_seen.then_some(()))
+    })
 }
 
 /// Copies at home and pastes at the office, then the other way.
@@ -240,6 +252,25 @@ fn copy_and_paste(
     press(stage, home, &["type", MORE])?;
     press(stage, home, &["key", "ctrl+a", "ctrl+c"])?;
     has_text(stage, home, &format!("{COPIED}{MORE}")).context("at home")
+}
+
+/// Replaces all that the editor has by Japanese, typed in a viewer that sends letters, not keys.
+fn type_letters(
+    stage: &mut Stage<'_>,
+    desk: &Screen,
+    deployment: &Deployment<'_>,
+    office: &Office<'_>,
+) -> Result<()> {
+    let address = connect(stage, deployment, "scribe")?;
+    let screen = letters::start_viewer(stage, address)?;
+    same(stage, desk, &screen)?;
+    take_keyboard(stage, &screen)?;
+    press(stage, &screen, &["key", "ctrl+a"])?;
+    let typed = letters::type_all(stage, &screen)?;
+    press(stage, &screen, &["key", "ctrl+s"])?;
+    is_saved(stage, office, &format!("\u{feff}{typed}"))?;
+    stage.end("remmina")?;
+    stage.end("scribe")
 }
 
 /// A call of what copies and pastes on a screen.
@@ -312,16 +343,21 @@ fn settle(
     })
 }
 
-/// Somebody who has the password talks nonsense, again and again; the next one is served.
-fn make_noise(stage: &mut Stage<'_>, deployment: &Deployment<'_>) -> Result<()> {
+/// Another client, of that name, and the address that it lends to any viewer.
+fn connect(stage: &mut Stage<'_>, deployment: &Deployment<'_>, name: &str) -> Result<SocketAddr> {
     let client = deployment.client(stage).arg("--no-launch");
-    stage.start("stranger", client)?;
-    let log = stage.path("stranger.log");
-    let address = stage.wait_for("a way for noise", READY_LIMIT, |_| {
+    stage.start(name, client)?;
+    let log = stage.path(&format!("{name}.log"));
+    stage.wait_for("an address for a viewer", READY_LIMIT, |_| {
         let said = fs::read_to_string(&log)?;
         let address = |line: &str| line.trim().parse::<SocketAddr>().ok();
         Ok(said.lines().find_map(address))
-    })?;
+    })
+}
+
+/// Somebody who has the password talks nonsense, again and again; the next one is served.
+fn make_noise(stage: &mut Stage<'_>, deployment: &Deployment<'_>) -> Result<()> {
+    let address = connect(stage, deployment, "stranger")?;
     let noise: Vec<u8> = (0..=250).cycle().step_by(31).take(NOISE).collect();
     for hello in [&b""[..], &HELLO] {
         let mut stream = TcpStream::connect(address)?;
