@@ -346,7 +346,6 @@ fn play(
     })
 }
 
-/// Waits until the screen has come to rest and shows the desktop.
 /// The Windows office PC, before anybody calls: a client would end with the first stop.
 fn serve(
     stage: &mut Stage<'_>,
@@ -370,6 +369,7 @@ fn serve(
     Ok(before)
 }
 
+/// Waits until the screen has come to rest and shows the desktop.
 fn look(stage: &mut Stage<'_>, screen: &Screen, pattern: &Pattern) -> Result<(Picture, usize)> {
     let mut latest = None;
     let mut since = Instant::now();
