@@ -103,13 +103,16 @@ fn nothing_is_found_with(data_path: &str) {
     tap.hold();
     planting.say.send(canary.planted()).expect("the tap waits");
     planting.said.recv_timeout(PATIENCE).expect("all is full");
-    // On a busy machine the relay may not have taken anything yet.
     let places = wait_for("all of the canary in the relay", PATIENCE, || {
         let places = everything_of(&mut lab);
         for form in &canary.forms {
             let found = places.iter().find(|place| contains(place, &form.core));
             println!("canary, {}: in {:?}", form.name, found.map(|it| &it.name));
-            found?;
+            if found.is_none() {
+                // What the relay took last may have been a few bytes, which then wait for ever.
+                tap.lose_some();
+                return None;
+            }
         }
         Some(places)
     });

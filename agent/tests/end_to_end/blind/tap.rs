@@ -2,9 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use memchr::memmem::Finder;
@@ -36,8 +35,9 @@ pub(super) struct Tap {
 struct Line {
     /// The last bytes from the agent.
     sent: Mutex<Vec<u8>>,
-    /// Whether bytes from the relay are left to wait.
-    held: AtomicBool,
+    /// How many more pieces from the relay are taken, and lost, while it is held; none before that.
+    held: Mutex<Option<usize>>,
+    changed: Condvar,
 }
 
 /// How the next client's tunnel is replaced.
@@ -74,7 +74,7 @@ impl Tap {
             let line = Arc::new(Line::default());
             all.lock().expect("no panic").push(Arc::clone(&line));
             std::thread::scope(|scope| {
-                scope.spawn(|| pass(&onward, &agent, |_| line.wait_while_held()));
+                scope.spawn(|| pass(&onward, &agent, |_| line.is_open()));
                 let plant = next.lock().expect("no panic").take();
                 match plant {
                     None => pass(&agent, &onward, |bytes| line.keep(bytes)),
@@ -88,7 +88,18 @@ impl Tap {
     /// From now on nothing of what the relay sends is taken, on the connections that there are.
     pub(super) fn hold(&self) {
         for line in self.lines.lock().expect("no panic").iter() {
-            line.held.store(true, Ordering::Relaxed);
+            line.held.lock().expect("no panic").get_or_insert(0);
+        }
+    }
+
+    /// Takes a little more on each connection that is held, and loses it: what waits in the relay
+    /// moves on by that.
+    pub(super) fn lose_some(&self) {
+        for line in self.lines.lock().expect("no panic").iter() {
+            if let Some(pieces) = line.held.lock().expect("no panic").as_mut() {
+                *pieces += 1;
+                line.changed.notify_one();
+            }
         }
     }
 
@@ -139,12 +150,12 @@ fn dial(relay: SocketAddr) -> Option<TcpStream> {
     Some(socket.into())
 }
 
-/// Passes bytes on until an end or a break, which is the agents' to notice.
-fn pass(mut source: &TcpStream, mut sink: &TcpStream, mut look: impl FnMut(&[u8])) {
+/// Passes those bytes on that `look` lets through, until an end or a break, which is the agents' to
+/// notice.
+fn pass(mut source: &TcpStream, mut sink: &TcpStream, look: impl Fn(&[u8]) -> bool) {
     let mut bytes = [0; BUFFER];
     while let Ok(length @ 1..) = source.read(&mut bytes) {
-        look(&bytes[..length]);
-        if sink.write_all(&bytes[..length]).is_err() {
+        if look(&bytes[..length]) && sink.write_all(&bytes[..length]).is_err() {
             break;
         }
     }
@@ -152,7 +163,8 @@ fn pass(mut source: &TcpStream, mut sink: &TcpStream, mut look: impl FnMut(&[u8]
 }
 
 impl Line {
-    fn keep(&self, bytes: &[u8]) {
+    /// Notes what goes through.
+    fn keep(&self, bytes: &[u8]) -> bool {
         let mut sent = self.sent.lock().expect("no panic");
         sent.extend_from_slice(bytes);
         let beyond = sent.len().saturating_sub(KEPT);
@@ -160,13 +172,18 @@ impl Line {
         if beyond > KEPT {
             sent.drain(..beyond);
         }
+        true
     }
 
-    /// Nobody lets go again: the thread stands here until the test's process ends.
-    fn wait_while_held(&self) {
-        while self.held.load(Ordering::Relaxed) {
-            std::thread::park();
-        }
+    /// Whether bytes from the relay go through. Where it is held the thread stands here until some
+    /// are to be lost, or until the test's process ends.
+    fn is_open(&self) -> bool {
+        let held = self.held.lock().expect("no panic");
+        let mut held = self
+            .changed
+            .wait_while(held, |held| *held == Some(0))
+            .expect("no panic");
+        held.as_mut().map(|pieces| *pieces -= 1).is_none()
     }
 }
 
