@@ -132,10 +132,11 @@ impl Words {
         lines.push(self.link(status));
         if is_prepared && !status.running {
             let text = self.language.pick(
-                "To start it: Share this desktop in the start menu. Where it is a service, an \
-                 administrator types: tasuki-host service start",
-                "開始するには、スタートメニューの「この画面を共有」をクリックします。サービスの\
-                 場合は、管理者が次のように入力します：tasuki-host service start",
+                "To start it: Share this desktop in the start menu, or tasuki-host run --desktop. \
+                 Where it is a service, an administrator types: tasuki-host service start",
+                "開始するには、スタートメニューの「この画面を共有」をクリックするか、\
+                 tasuki-host run --desktop と入力します。サービスの場合は、管理者が次のように\
+                 入力します：tasuki-host service start",
             );
             lines.push(text.to_owned());
         }

@@ -94,7 +94,7 @@ pub fn pinned(socket: &impl AsFd) -> usize {
 /// Reads what is there, at most one buffer full.
 ///
 /// This and [`send`] are system calls without glibc's points of cancellation around them, which took
-/// more instructions than the rest of the call (counted with callgrind).
+/// as many instructions as the rest of its call (counted with callgrind).
 pub fn recv(socket: &TcpStream, buffer: &mut [u8]) -> Outcome {
     let result = rustix::net::recv(socket, buffer, RecvFlags::empty());
     Outcome::of_read(result.map(|(bytes, _)| bytes).map_err(io::Error::from))
