@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use protocol::board_list::SignedBoardList;
 use protocol::claim::SignedClaim;
 use protocol::codec::{Reader, Wire};
+use protocol::file::announcement::Announcement;
 use protocol::file::entry::Entry;
 use protocol::file::node::NodeFile;
 use protocol::file::update::Head;
@@ -18,7 +19,7 @@ use crate::{golden, samples};
 /// What the fuzz target of that name does with its input.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     ("outer_frame", |bytes| {
         if let Ok(frame) = outer::Frame::decode(bytes) {
             assert_eq!(frame.encode().expect("fits"), bytes);
@@ -59,6 +60,14 @@ const TARGETS: [Target; 6] = [
                 .expect("is one")
                 .expect("is whole");
             assert_eq!(again.parse_unverified(), Ok(manifest));
+        }
+    }),
+    ("announcement", |bytes| {
+        if let Ok(read) = Announcement::parse_unverified(bytes) {
+            let signature = "A".repeat(86);
+            let text = format!("{}signature = \"{signature}==\"\n", read.to_text());
+            let again = Announcement::parse_unverified(text.as_bytes());
+            assert_eq!(again, Ok(read));
         }
     }),
 ];

@@ -94,8 +94,8 @@ fn no_golden_file_is_forgotten() {
     let mut known: Vec<String> = samples::all()
         .iter()
         .map(|sample| format!("{}.hex", sample.name))
-        // Text, which `node.rs` and `update.rs` hold against the code.
-        .chain(["node.toml", "update.toml"].map(str::to_owned))
+        // Text, which `node.rs`, `update.rs` and `announcement.rs` hold against the code.
+        .chain(["announcement.toml", "node.toml", "update.toml"].map(str::to_owned))
         .collect();
     known.sort();
 

@@ -5,6 +5,7 @@
 
 mod ca_roll;
 mod card;
+mod deployment_announce;
 mod deployment_init;
 mod deployment_sign_update;
 mod entry;
@@ -100,6 +101,8 @@ enum DeploymentCommand {
     Init(deployment_init::Arguments),
     /// Sign an update bundle, so that the deployment's boards take it
     SignUpdate(deployment_sign_update::Arguments),
+    /// Announce a new version of host and client, so that they tell their people
+    Announce(Box<deployment_announce::Arguments>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -194,6 +197,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -
         Command::Deployment(DeploymentCommand::Init(init)) => deployment_init::run(init, context),
         Command::Deployment(DeploymentCommand::SignUpdate(sign)) => {
             deployment_sign_update::run(sign, context)
+        }
+        Command::Deployment(DeploymentCommand::Announce(announce)) => {
+            deployment_announce::run(*announce, context)
         }
         Command::Node(NodeCommand::Add(add)) => node_add::run(add, context),
         Command::Node(NodeCommand::Renew(renew)) => node_renew::run(renew, context),

@@ -105,6 +105,7 @@ pub struct Table<'d> {
     at: usize,
     table: &'d DeTable<'d>,
     taken: Vec<&'static str>,
+    passes_over_unknown: bool,
 }
 
 impl<'d> Table<'d> {
@@ -115,12 +116,16 @@ impl<'d> Table<'d> {
             at,
             table,
             taken: Vec::new(),
+            passes_over_unknown: false,
         }
     }
 
     /// Runs `take` and then refuses what it did not ask for.
     fn read<T>(&mut self, take: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let value = take(self);
+        if self.passes_over_unknown {
+            return value;
+        }
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !self.taken.contains(&name) {
@@ -145,6 +150,11 @@ impl<'d> Table<'d> {
         self.taken.push(key);
         let table = self.table;
         table.get(key)
+    }
+
+    /// Keys that nobody asks for are no mistakes: a newer program may have written them.
+    pub fn pass_over_unknown(&mut self) {
+        self.passes_over_unknown = true;
     }
 
     /// Reports a mistake in the value of `key` that only shows beside other keys.
