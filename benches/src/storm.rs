@@ -126,9 +126,8 @@ pub(crate) fn run(mut subject: Subject, plan: &Plan, stop: &Interrupt) -> anyhow
         herd.add(0..plan.hosts)?;
     }
     let back = wait(&herd, plan.hosts, began, &mut progress, stop)?;
-    let first = "a fleet that starts all at once";
     waves.push(wave(
-        first,
+        "a fleet comes for the first time",
         plan.hosts,
         (began, began),
         back,
@@ -261,8 +260,10 @@ fn wave(
 }
 
 /// Says whether everybody came back in time, nobody in vain, and no session noticed. Where the load
-/// side was late itself, only a lost byte is surely the relay's.
+/// side was late itself, only a lost byte is surely the relay's. The first wave is not judged: hosts
+/// that nobody knows shake hands from the very beginning, which is as dear for the load side.
 pub fn judge(waves: &[Wave], faults: &Faults, lag: &Latency, optimised: bool) -> Verdict {
+    let waves = waves.get(1..).unwrap_or_default();
     let (mut broken, mut kept) = (Vec::new(), Vec::new());
     let late = verdict::is_late(lag) || waves.iter().any(|wave| wave.late_ms > LATE_MAX_MS);
     if late {
@@ -293,9 +294,6 @@ pub fn judge(waves: &[Wave], faults: &Faults, lag: &Latency, optimised: bool) ->
                 first.unwrap_or_default()
             ),
         );
-    }
-    // The first wave is ours: nobody has waited for anything yet.
-    for wave in waves.iter().skip(1) {
         let most = wave.begun.iter().copied().max().unwrap_or_default();
         let share = f64::from(most) / f64::from(wave.hosts.max(1));
         hold(

@@ -237,6 +237,9 @@ pub const FRAME_RECORD_MAX: usize = protocol::outer::FRAME_MAX + 256;
 /// A host's self-signed certificate; the agent's has some 300 bytes.
 pub const HOST_CERTIFICATE_MAX: usize = 1024;
 
+/// Keys for TLS tickets change this often, and a ticket is good until the next change but one.
+pub const TICKET_PERIOD: Duration = Duration::from_secs(6 * 3_600);
+
 // ---- Control plane: connections ----
 
 /// Connections that the kernel may keep for us until we accept them.

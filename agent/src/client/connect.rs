@@ -216,7 +216,7 @@ impl Tries {
     fn new() -> Self {
         Self {
             failed: 0,
-            backoff: Backoff::new(rand::random()),
+            backoff: Backoff::of_client(rand::random()),
         }
     }
 

@@ -74,7 +74,7 @@ impl<'h> Keeper<'h> {
         Self {
             host,
             station,
-            backoff: Backoff::new(rand::random()),
+            backoff: Backoff::of_host(rand::random()),
             network: watch_network(),
             links: JoinSet::new(),
             wires,

@@ -11,6 +11,7 @@ use protocol::version::VERSIONS;
 use rand::RngCore;
 use tokio::time::timeout;
 
+use super::tls::Purpose;
 use super::{Boards, Connection, Failure, Options, Outer, OuterError, Worst};
 use crate::config::{Endpoint, Proxy};
 
@@ -118,8 +119,8 @@ pub async fn check(
 
 async fn probe(outer: &Outer, address: &Endpoint) -> Finding {
     let mut worst = Worst::default();
-    let alpn = protocol::ALPN_LEG;
-    let (proxy, failure) = match outer.connect_to(address, None, alpn, &mut worst).await {
+    let connected = outer.connect_to(address, None, Purpose::Leg, &mut worst);
+    let (proxy, failure) = match connected.await {
         Some(mut connection) => {
             let failure = ask(&mut connection).await.err();
             let failure = failure.map(|error| (Step::Answer, error));

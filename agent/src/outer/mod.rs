@@ -30,7 +30,7 @@ use crate::platform;
 use crate::state::Identity;
 use proxy::system::System;
 use proxy::{Routes, Way};
-use tls::Trust;
+use tls::{Purpose, Trust};
 
 /// All that happens on one way to one address, from the name to the end of the TLS handshake.
 const WAY_DEADLINE: Duration = Duration::from_secs(20);
@@ -108,20 +108,20 @@ impl Outer {
 
     /// Opens a host's link. Ends by itself after 20 s for each way to each address.
     pub async fn link(&self, target: &Target) -> Result<Connection, OuterError> {
-        self.connect(target, protocol::ALPN_LINK).await
+        self.connect(target, Purpose::Link).await
     }
 
     /// Opens a leg. Ends by itself after 20 s for each way to each address.
     pub async fn leg(&self, target: &Target) -> Result<Connection, OuterError> {
-        self.connect(target, protocol::ALPN_LEG).await
+        self.connect(target, Purpose::Leg).await
     }
 
     /// Tries the target's addresses one after the other, until one leads to one of our boards.
-    async fn connect(&self, target: &Target, alpn: &[u8]) -> Result<Connection, OuterError> {
+    async fn connect(&self, target: &Target, purpose: Purpose) -> Result<Connection, OuterError> {
         let (addresses, wanted) = self.resolve(target)?;
         let mut worst = Worst::default();
         for address in &addresses {
-            let connected = self.connect_to(address, wanted, alpn, &mut worst).await;
+            let connected = self.connect_to(address, wanted, purpose, &mut worst).await;
             if let Some(connection) = connected {
                 return Ok(connection);
             }
@@ -134,12 +134,12 @@ impl Outer {
         &self,
         address: &Endpoint,
         wanted: Option<&BoardName>,
-        alpn: &[u8],
+        purpose: Purpose,
         worst: &mut Worst,
     ) -> Option<Connection> {
         let mut tries = self.routes.to(address).await;
         while let Some(way) = tries.next().await {
-            match self.connect_by(&way, address, wanted, alpn).await {
+            match self.connect_by(&way, address, wanted, purpose).await {
                 Ok(connection) => return Some(connection),
                 Err(error) => {
                     tries.failed(&error);
@@ -175,7 +175,7 @@ impl Outer {
         way: &Way,
         address: &Endpoint,
         wanted: Option<&BoardName>,
-        alpn: &[u8],
+        purpose: Purpose,
     ) -> Result<Connection, OuterError> {
         if let Some(objection) = self.routes.objection(way) {
             return Err(objection);
@@ -188,7 +188,7 @@ impl Outer {
         let open = proxy::open(way, &self.user_agent, address, self.routes.system());
         let opened = timeout_at(deadline, open).await;
         let stream = opened.map_err(|_elapsed| no_answer(false))??;
-        let shake = self.trust.shake_hands(stream, alpn, address);
+        let shake = self.trust.shake_hands(stream, purpose, address);
         let shaken = timeout_at(deadline, shake).await;
         let (stream, board) = shaken.map_err(|_elapsed| no_answer(true))??;
         match wanted {

@@ -1,5 +1,5 @@
-//! Hosts that come back by themselves when their link ends, each after the delays that an agent
-//! takes: what a board meets when it, or the network before it, has been away.
+//! Hosts that come by themselves, and again when their link ends, each after the delays that an
+//! agent takes: what a board meets when it, or the network before it, has been away.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,14 @@ use protocol::outer::{Frame, Ping, Pong};
 use tasuki_agent::backoff::Backoff;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::setup::SetupError;
 use super::setup::tasuki::{Link, Office, Offices};
+
+/// Within this long all hosts have noticed that the network is cut, one after the other. It takes
+/// real ones much longer: most of them until their next ping has no answer.
+const NOTICED_WITHIN_MS: u64 = 500;
 
 /// What one attempt to link came to.
 #[derive(Debug, Clone)]
@@ -54,9 +58,12 @@ impl Herd {
     /// Lets these hosts link.
     pub(crate) fn add(&mut self, numbers: Range<u32>) -> anyhow::Result<()> {
         for number in numbers {
+            let notices = u64::from(number) % NOTICED_WITHIN_MS;
             let host = Host {
+                notices: Duration::from_millis(notices),
                 office: self.offices.office(number)?,
-                backoff: Backoff::new(u64::from(number)),
+                backoff: Backoff::of_host(u64::from(number)),
+                retry_after: None,
                 diary: Arc::clone(&self.diary),
                 cut: self.cut.subscribe(),
             };
@@ -65,7 +72,7 @@ impl Herd {
         Ok(())
     }
 
-    /// Cuts every link at once, as a network does that fails before the board.
+    /// Cuts every link, as a network does that fails before the board.
     pub(crate) fn cut(&self) {
         self.cut.send_replace(());
     }
@@ -82,35 +89,36 @@ impl Herd {
 
 struct Host {
     office: Office,
+    /// How soon it notices that the network is cut.
+    notices: Duration,
     backoff: Backoff,
+    /// What the board asked for.
+    retry_after: Option<Duration>,
     diary: Arc<Mutex<Diary>>,
     cut: watch::Receiver<()>,
 }
 
 impl Host {
     async fn live(mut self) {
-        let mut due = Instant::now();
         loop {
+            let due = Instant::now() + self.backoff.next_delay(self.retry_after.take());
+            sleep_until(due.into()).await;
             let began = Instant::now();
             let attempt = self.office.link().await;
-            let retry_after = match attempt {
+            match attempt {
                 Ok(link) => {
                     self.note((due, began), Ok(()));
                     self.cut.mark_unchanged();
-                    stay(link, &mut self.cut).await;
+                    stay(link, &mut self.cut, self.notices).await;
                     lock(&self.diary).linked -= 1;
                     // Links are lost after days; a wave does not wait for that.
                     self.backoff.held(Duration::MAX);
-                    None
                 }
                 Err(error) => {
-                    let retry_after = error.retry_after();
+                    self.retry_after = error.retry_after();
                     self.note((due, began), Err(error.to_string()));
-                    retry_after
                 }
-            };
-            due = Instant::now() + self.backoff.next_delay(retry_after);
-            sleep_until(due.into()).await;
+            }
         }
     }
 
@@ -127,8 +135,8 @@ impl Host {
     }
 }
 
-/// Keeps a link until it ends or is cut.
-async fn stay(link: Link, cut: &mut watch::Receiver<()>) {
+/// Keeps a link until it ends, or is cut and that is noticed.
+async fn stay(link: Link, cut: &mut watch::Receiver<()>, notices: Duration) {
     let Link {
         mut connection,
         ping,
@@ -147,7 +155,7 @@ async fn stay(link: Link, cut: &mut watch::Receiver<()>) {
                 number += 1;
                 connection.send(&Ping { number }.into()).await
             }
-            _ = cut.changed() => return,
+            _ = cut.changed() => return sleep(notices).await,
         };
         if sent.is_err() {
             return;

@@ -12,6 +12,7 @@ pub mod record;
 #[cfg(test)]
 mod record_check;
 pub mod sealed;
+mod tickets;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,7 +20,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use protocol::file::node::PrivateKeyPem;
 use protocol::{ALPN_LEG, ALPN_LINK};
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
@@ -28,6 +28,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use host_key::HostKeyVerifier;
+use tickets::Tickets;
 
 /// Why the board's certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,8 @@ impl OuterTls {
     /// Chain or key cannot be read, or do not belong together.
     pub fn new(chain: &str, key: &PrivateKeyPem) -> Result<Self, TlsError> {
         let provider = Arc::new(provider::provider());
-        let certified = load(chain, key, &provider)?;
+        let private_key = private_key(key)?;
+        let certified = certified(chain, private_key.clone_key(), &provider)?;
         let certificate = Arc::new(Certificate(RwLock::new(Arc::new(certified))));
 
         let link_key = HostKeyVerifier::demanded(&provider);
@@ -75,7 +77,7 @@ impl OuterTls {
             .with_cert_resolver(Arc::<Certificate>::clone(&certificate));
         link.alpn_protocols = vec![ALPN_LINK.to_vec()];
         // A host that comes back saves both ends the signatures; its key is in the TLS ticket.
-        link.ticketer = Ticketer::new().map_err(TlsError::Library)?;
+        link.ticketer = Arc::new(Tickets::new(private_key.secret_der()));
         link.send_tls13_tickets = 1;
 
         let leg_key = HostKeyVerifier::welcome(&provider);
@@ -104,7 +106,7 @@ impl OuterTls {
     /// # Errors
     /// Chain or key cannot be read or do not belong together; the old ones stay in use.
     pub fn renew(&self, chain: &str, key: &PrivateKeyPem) -> Result<(), TlsError> {
-        let certified = load(chain, key, self.link.crypto_provider())?;
+        let certified = certified(chain, private_key(key)?, self.link.crypto_provider())?;
         *self
             .certificate
             .0
@@ -170,9 +172,13 @@ fn builder(
         .map_err(TlsError::Library)
 }
 
-fn load(
+fn private_key(pem: &PrivateKeyPem) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem.0.as_bytes()).map_err(TlsError::Key)
+}
+
+fn certified(
     chain: &str,
-    key: &PrivateKeyPem,
+    key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
@@ -181,6 +187,5 @@ fn load(
     if chain.is_empty() {
         return Err(TlsError::NoCertificate);
     }
-    let key = PrivateKeyDer::from_pem_slice(key.0.as_bytes()).map_err(TlsError::Key)?;
     CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Pair)
 }

@@ -75,6 +75,15 @@ pub(super) type BoardStream = TlsStream<RecordExact<TcpStream>>;
 
 impl Board {
     pub(super) async fn start(ca: &Ca, certificate: Certificate) -> Self {
+        Self::listen(ca, certificate, 0).await
+    }
+
+    /// One whose agents may resume what they had.
+    pub(super) async fn start_with_tickets(ca: &Ca, certificate: Certificate) -> Self {
+        Self::listen(ca, certificate, 1).await
+    }
+
+    async fn listen(ca: &Ca, certificate: Certificate, tickets: usize) -> Self {
         let key = KeyPair::generate_for(&PKCS_ED25519).expect("is made");
         let mut params = CertificateParams::new(certificate.names).expect("are names");
         params.serial_number = Some(SerialNumber::from_slice(&certificate.serial));
@@ -90,7 +99,7 @@ impl Board {
                 .with_single_cert(vec![signed.der().clone()], key.into())
                 .expect("takes the key");
         config.alpn_protocols = vec![ALPN_LINK.to_vec(), protocol::ALPN_LEG.to_vec()];
-        config.send_tls13_tickets = 0;
+        config.send_tls13_tickets = tickets;
         Self {
             listener: TcpListener::bind("127.0.0.1:0").await.expect("binds"),
             acceptor: TlsAcceptor::from(Arc::new(config)),

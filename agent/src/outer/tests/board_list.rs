@@ -22,7 +22,7 @@ fn now_s() -> u64 {
     now.expect("the clock is set").as_secs()
 }
 
-fn list(serial: u64, boards: &[(&str, SocketAddr)], revoked: &[&[u8]]) -> BoardList {
+pub(super) fn list(serial: u64, boards: &[(&str, SocketAddr)], revoked: &[&[u8]]) -> BoardList {
     let board = |(name, address): &(&str, SocketAddr)| Listed {
         name: name.parse().expect("is a name"),
         addresses: [Text::lossy(&address.to_string())].into_iter().collect(),
@@ -42,7 +42,7 @@ fn list(serial: u64, boards: &[(&str, SocketAddr)], revoked: &[&[u8]]) -> BoardL
     }
 }
 
-fn signed(list: BoardList, key: &SigningKey) -> Vec<u8> {
+pub(super) fn signed(list: BoardList, key: &SigningKey) -> Vec<u8> {
     let signed = key.sign_board_list(list).expect("signs");
     signed.to_bytes().expect("fits")
 }

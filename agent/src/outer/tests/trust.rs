@@ -1,14 +1,18 @@
 //! Which boards are believed, and how it is told why not.
 
 use std::net::SocketAddr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::pin::Pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use protocol::outer::Pong;
+use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::board::{Board, Ca, Certificate, agent, entry, options};
+use super::board::{Board, Ca, Certificate, agent, entry, options, registrar, send};
+use super::board_list::{list, signed};
 use super::soon;
-use crate::outer::{CertificateRefusal, Outer, OuterError, Target};
+use crate::outer::{CertificateRefusal, Connection, Outer, OuterError, Target};
 use crate::state::Identity;
 
 /// Offers a board's certificate to an agent that trusts `trusted`.
@@ -93,6 +97,78 @@ async fn host_shows_its_key() {
     let shown = session.peer_certificates().expect("is shown");
     let (_, shown) = x509_parser::parse_x509_certificate(&shown[0]).expect("is a certificate");
     assert!(shown.public_key().raw.ends_with(&key.0));
+}
+
+/// What became of a connection, and how hands were shaken.
+type Greeting = (Result<Connection, OuterError>, Option<HandshakeKind>);
+
+/// Connects, hears one word, and tells how hands were shaken.
+fn greeting<'a>(
+    board: &'a Board,
+    connecting: impl Future<Output = Result<Connection, OuterError>> + 'a,
+) -> Pin<Box<dyn Future<Output = Greeting> + 'a>> {
+    Box::pin(async move {
+        let both = async { tokio::join!(connecting, board.accept()) };
+        let (connected, mut accepted) = soon(both).await;
+        let kind = accepted.get_ref().1.handshake_kind();
+        let heard = match connected {
+            Ok(mut connection) => {
+                send(&mut accepted, Pong { number: 1 }).await;
+                soon(connection.receive()).await.map(|_| connection)
+            }
+            Err(error) => Err(error),
+        };
+        (heard, kind)
+    })
+}
+
+#[tokio::test]
+async fn links_are_resumed_and_legs_are_not() {
+    let ca = Ca::new("Tasuki CA of test");
+    let board = Board::start_with_tickets(&ca, Certificate::of("tokyo-1")).await;
+    let agent = agent(&ca, board.address());
+
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let (link, kind) = greeting(&board, agent.link(&Target::Entry)).await;
+        assert_eq!(link.expect("connects").board().as_str(), "tokyo-1");
+        kinds.push(kind);
+    }
+    for _ in 0..2 {
+        let (leg, kind) = greeting(&board, agent.leg(&Target::Entry)).await;
+        leg.expect("connects");
+        kinds.push(kind);
+    }
+
+    let (whole, resumed) = (Some(HandshakeKind::Full), Some(HandshakeKind::Resumed));
+    assert_eq!(kinds, [whole, resumed, whole, whole]);
+}
+
+#[tokio::test]
+async fn board_that_was_revoked_since_is_not_resumed() {
+    let ca = Ca::new("Tasuki CA of test");
+    let board = Board::start_with_tickets(&ca, Certificate::of("tokyo-1")).await;
+    let agent = agent(&ca, board.address());
+    let (link, _) = greeting(&board, agent.link(&Target::Entry)).await;
+    link.expect("connects");
+    let list = signed(list(5, &[], &[&[0x9a, 0x01]]), &registrar());
+    let accepted = agent.boards().accept(&list, SystemTime::now());
+    accepted.expect("is good");
+
+    let (link, kind) = greeting(&board, agent.link(&Target::Entry)).await;
+
+    assert_eq!(kind, Some(HandshakeKind::Resumed));
+    let refused = link.expect_err("is revoked");
+    assert!(
+        matches!(
+            refused,
+            OuterError::Certificate {
+                source: CertificateRefusal::Revoked { .. },
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

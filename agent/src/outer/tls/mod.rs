@@ -1,7 +1,9 @@
 //! Outer TLS: only 1.3, only boards of this deployment (R2).
 //!
 //! The deployment's one or two CAs are pinned; no public CA, no system store. A host shows
-//! its key as a client certificate. No session is resumed: each checks revocation anew.
+//! its key as a client certificate. A link may resume an earlier session, so that a board which
+//! thousands come back to need not sign for each; the board's certificate is held against CAs,
+//! clock and board list all the same, each time.
 
 mod certificate;
 mod verifier;
@@ -10,12 +12,12 @@ use std::io;
 use std::sync::Arc;
 
 pub(super) use certificate::{BoardIdentity, without_zeros};
-use protocol::BOARD_DNS_NAME;
+use protocol::{ALPN_LEG, ALPN_LINK, BOARD_DNS_NAME};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::{AlertDescription, CertificateError, ClientConfig, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, ClientConfig, HandshakeKind, PeerIncompatible};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -29,10 +31,23 @@ use verifier::BoardVerifier;
 
 pub(super) type OuterStream = TlsStream<RecordExact<TcpStream>>;
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Link,
+    Leg,
+}
+
+/// Sessions that may be resumed. Boards share a name, and the newest session is offered: one that
+/// was another board's leads to a whole handshake.
+const SESSIONS: usize = 8;
+
 /// Whom we believe, and who we are.
 #[derive(Debug)]
 pub(super) struct Trust {
-    config: ClientConfig,
+    verifier: Arc<BoardVerifier>,
+    link: Arc<ClientConfig>,
+    leg: Arc<ClientConfig>,
 }
 
 impl Trust {
@@ -47,41 +62,58 @@ impl Trust {
         let roots = roots.map_err(|error| format!("CA certificate: {error}"))?;
         let provider = Arc::new(provider());
         let verifier = BoardVerifier::new(&roots, Arc::clone(&provider), boards)?;
+        let verifier = Arc::new(verifier);
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match identity {
+            .with_custom_certificate_verifier(Arc::<BoardVerifier>::clone(&verifier));
+        let mut leg = match identity {
             Some(identity) => builder
                 .with_client_auth_cert(vec![identity.certificate()], identity.private_key())
                 .map_err(|error| error.to_string())?,
             None => builder.with_no_client_auth(),
         };
-        config.resumption = Resumption::disabled();
-        Ok(Self { config })
+        leg.resumption = Resumption::disabled();
+        leg.alpn_protocols = vec![ALPN_LEG.to_vec()];
+        let mut link = leg.clone();
+        link.resumption = Resumption::in_memory_sessions(SESSIONS);
+        link.alpn_protocols = vec![ALPN_LINK.to_vec()];
+        Ok(Self {
+            verifier,
+            link: Arc::new(link),
+            leg: Arc::new(leg),
+        })
     }
 
     /// Shakes hands and tells which board it is. The caller sets the deadline.
     pub(super) async fn shake_hands(
         &self,
         stream: TcpStream,
-        alpn: &[u8],
+        purpose: Purpose,
         address: &Endpoint,
     ) -> Result<(OuterStream, BoardIdentity), OuterError> {
-        let mut config = self.config.clone();
-        config.alpn_protocols = vec![alpn.to_vec()];
+        let config = Arc::clone(match purpose {
+            Purpose::Link => &self.link,
+            Purpose::Leg => &self.leg,
+        });
         let name = ServerName::try_from(BOARD_DNS_NAME).expect("a constant DNS name");
-        let stream = TlsConnector::from(Arc::new(config))
+        let stream = TlsConnector::from(config)
             .connect(name, RecordExact::new(stream))
             .await
             .map_err(|error| explain(error, address))?;
         let (_, session) = stream.get_ref();
-        let leaf = session.peer_certificates().and_then(|chain| chain.first());
-        match leaf.map(BoardIdentity::read) {
-            Some(Ok(board)) => Ok((stream, board)),
-            Some(Err(reason)) => Err(not_a_board(address, reason)),
-            None => Err(not_a_board(address, "it shows none".to_owned())),
+        let chain = session.peer_certificates();
+        let Some(leaf) = chain.and_then(|chain| chain.first()) else {
+            return Err(not_a_board(address, "it shows none".to_owned()));
+        };
+        if session.handshake_kind() == Some(HandshakeKind::Resumed) {
+            let verified = self.verifier.verify_again(leaf, UnixTime::now());
+            verified.map_err(|source| refused(address, source))?;
+        }
+        match BoardIdentity::read(leaf) {
+            Ok(board) => Ok((stream, board)),
+            Err(reason) => Err(not_a_board(address, reason)),
         }
     }
 }
@@ -98,10 +130,12 @@ fn provider() -> CryptoProvider {
 }
 
 fn not_a_board(address: &Endpoint, reason: String) -> OuterError {
-    OuterError::Certificate {
-        address: address.clone(),
-        source: CertificateRefusal::NotABoard { reason },
-    }
+    refused(address, CertificateRefusal::NotABoard { reason })
+}
+
+fn refused(address: &Endpoint, source: CertificateRefusal) -> OuterError {
+    let address = address.clone();
+    OuterError::Certificate { address, source }
 }
 
 /// Finds the reason that rustls and tokio have wrapped up.
@@ -127,8 +161,7 @@ fn explain_tls(error: &rustls::Error, address: Endpoint) -> OuterError {
     if let Error::InvalidCertificate(CertificateError::Other(other)) = error
         && let Some(refusal) = other.0.downcast_ref::<CertificateRefusal>()
     {
-        let source = refusal.clone();
-        return OuterError::Certificate { address, source };
+        return refused(&address, refusal.clone());
     }
     let old = matches!(
         error,

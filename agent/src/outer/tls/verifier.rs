@@ -10,6 +10,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_parser::certificate::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::certificate::{BoardIdentity, parse, printable};
@@ -45,6 +46,26 @@ impl BoardVerifier {
         })
     }
 
+    /// Looks again at a certificate that was verified when a session began which is resumed now:
+    /// it may have expired or been revoked since. Its signature has not changed.
+    pub(super) fn verify_again(
+        &self,
+        certificate: &CertificateDer<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateRefusal> {
+        let not_a_board = |reason| CertificateRefusal::NotABoard { reason };
+        let parsed = parse(certificate).map_err(not_a_board)?;
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let validity = parsed.validity();
+        if seconds > validity.not_after.timestamp() {
+            return Err(expired(&parsed));
+        }
+        if seconds < validity.not_before.timestamp() {
+            return Err(not_yet_valid(&parsed));
+        }
+        self.check_listed(certificate, now)
+    }
+
     fn check_listed(
         &self,
         certificate: &CertificateDer<'_>,
@@ -71,18 +92,26 @@ impl BoardVerifier {
                 issuer: printable(issuer),
             }
         } else if is(is_expired) {
-            CertificateRefusal::Expired {
-                since: system_time(parsed.validity().not_after),
-            }
+            expired(&parsed)
         } else if is(is_early) {
-            CertificateRefusal::NotYetValid {
-                from: system_time(parsed.validity().not_before),
-            }
+            not_yet_valid(&parsed)
         } else {
             CertificateRefusal::NotABoard {
                 reason: error.to_string(),
             }
         }
+    }
+}
+
+fn expired(certificate: &X509Certificate<'_>) -> CertificateRefusal {
+    CertificateRefusal::Expired {
+        since: system_time(certificate.validity().not_after),
+    }
+}
+
+fn not_yet_valid(certificate: &X509Certificate<'_>) -> CertificateRefusal {
+    CertificateRefusal::NotYetValid {
+        from: system_time(certificate.validity().not_before),
     }
 }
 
@@ -159,4 +188,43 @@ impl ServerCertVerifier for BoardVerifier {
 fn system_time(time: ASN1Time) -> SystemTime {
     let seconds = u64::try_from(time.timestamp()).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn certificate_of_a_resumed_session_is_held_against_the_clock() {
+        let key = KeyPair::generate_for(&PKCS_ED25519).expect("is made");
+        let names = ["tokyo-1.board.tasuki".to_owned()];
+        let mut params = CertificateParams::new(names).expect("are names");
+        params.not_before = date_time_ymd(2030, 1, 1);
+        params.not_after = date_time_ymd(2040, 1, 1);
+        let certificate = params.self_signed(&key).expect("signs").der().clone();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let boards = Boards::forgetful(Vec::new());
+        let verifier = BoardVerifier::new(from_ref(&certificate), provider, boards);
+        let verifier = verifier.expect("is made");
+        let verdict = |year: u64| {
+            let time = Duration::from_secs((year - 1970) * 31_557_600);
+            verifier.verify_again(&certificate, UnixTime::since_unix_epoch(time))
+        };
+
+        assert_eq!(verdict(2035), Ok(()));
+        let early = verdict(2029).expect_err("is too early");
+        assert!(
+            matches!(early, CertificateRefusal::NotYetValid { .. }),
+            "{early:?}"
+        );
+        let late = verdict(2041).expect_err("is too late");
+        assert!(
+            matches!(late, CertificateRefusal::Expired { .. }),
+            "{late:?}"
+        );
+    }
 }
