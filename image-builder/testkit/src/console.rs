@@ -85,19 +85,43 @@ impl Console {
     /// # Errors
     /// As [`Self::wait_for`].
     pub fn wait_for_any(&self, texts: &[&str]) -> Result<(usize, Duration)> {
+        self.wait(texts, |rest| {
+            let found = texts.iter().enumerate();
+            let found = found.filter_map(|(index, text)| Some((rest.find(text)?, index, text)));
+            let (at, index, text) = found.min()?;
+            Some((at + text.len(), index))
+        })
+    }
+
+    /// Waits until the guest has said all of `texts`, in whichever order: programs that know nothing
+    /// of each other keep none.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_for_all(&self, texts: &[&str]) -> Result<()> {
+        let all = self.wait(texts, |rest| {
+            let ends = texts.iter().map(|text| Some(rest.find(text)? + text.len()));
+            let ends: Option<Vec<usize>> = ends.collect();
+            Some((ends?.into_iter().max()?, ()))
+        });
+        all.map(|_| ())
+    }
+
+    /// Waits until `look` finds something in what has not been waited for yet, which it returns with
+    /// the place where that ends.
+    fn wait<T>(
+        &self,
+        texts: &[&str],
+        look: impl Fn(&str) -> Option<(usize, T)>,
+    ) -> Result<(T, Duration)> {
         let begin = Instant::now();
         let mut heard = self.heard();
         loop {
             let rest = heard.text.get(heard.read..).unwrap_or_default();
-            let first = texts
-                .iter()
-                .enumerate()
-                .filter_map(|(index, text)| Some((rest.find(text)?, index, text.len())))
-                .min();
-            if let Some((at, index, length)) = first {
-                heard.read += at + length;
+            if let Some((end, found)) = look(rest) {
+                heard.read += end;
                 let when = heard.when(heard.read);
-                return Ok((index, when));
+                return Ok((found, when));
             }
             let quiet = heard.last.max(begin).elapsed();
             let why = if heard.over {
@@ -247,6 +271,16 @@ mod tests {
 
         assert_eq!(console.wait_for_any(&["a", "b"]).unwrap().0, 1);
         assert_eq!(console.wait_for_any(&["b", "a"]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn several_words_are_waited_for_in_any_order() {
+        let console = heard("b then a, a again\n");
+
+        console.wait_for_all(&["a", "b"]).unwrap();
+        console.wait_for("a again").unwrap();
+
+        assert!(heard("b\n").wait_for_all(&["a", "b"]).is_err());
     }
 
     #[test]

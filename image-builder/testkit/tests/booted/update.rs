@@ -50,10 +50,9 @@ fn an_update_runs_and_one_that_fails_gives_the_old_system_back() -> Result<()> {
     machine.console().wait_for("slot b on")?;
     machine.console().wait_for("slot a on")?;
     machine.console().wait_for("slot b on")?;
-    machine.console().wait_for(SERVING)?;
+    let told = [SERVING, "has failed on this board", "Multi-User System"];
+    machine.console().wait_for_all(&told)?;
     ensure!(lab.served_by(&mut machine)? == 'b', said(&machine));
-    machine.console().wait_for("has failed on this board")?;
-    machine.console().wait_for("Multi-User System")?;
     let told = said(&machine);
     drop(machine);
     // The operator's own file is as it was, and what went wrong lies beside it.
