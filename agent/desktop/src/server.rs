@@ -44,7 +44,7 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, clipboard: bool) -> Result<()> 
     let size = Arc::new(Mutex::new(windows::size()));
     // A nudge that waits already says the same.
     let (nudge, nudges) = sync_channel(1);
-    let channel = || Box::new(Channel::default()) as Box<dyn CliprdrServerFactory>;
+    let channel = || -> Box<dyn CliprdrServerFactory> { Box::new(Channel::default()) };
     let mut server = RdpServer::builder()
         // It listens nowhere; the address is never used.
         .with_addr(([127, 0, 0, 1], 0))

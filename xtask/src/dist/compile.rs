@@ -60,7 +60,9 @@ pub(super) fn passage(shell: &Shell, root: &Path, cache: &Path) -> Result<PathBu
 pub(super) fn lint(shell: &Shell, root: &Path, cache: &Path) -> Result<()> {
     cargo(shell, root, System::Windows, "clippy", cache)?
         .args(["--package", "agent", "--package", "agent-windows"])
-        .args(["--features", "agent/window", "--", "--deny", "warnings"])
+        .args(["--package", DESKTOP, "--features"])
+        .arg(format!("agent/window,{DESKTOP}/program"))
+        .args(["--", "--deny", "warnings"])
         .run(LIMIT)
 }
 
