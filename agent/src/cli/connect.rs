@@ -25,7 +25,7 @@ use super::{password, read_entry, say};
 use crate::client::connect::{Connected, Connector, Step, Wanted};
 use crate::client::{ConnectError, End, Redirections, ShowError, Viewing, show};
 use crate::config::ClientConfig;
-use crate::message::Explain;
+use crate::message::{Explain, Language};
 use crate::platform::{Allowed, bind_loopback};
 use crate::state::{ClientState, StateDir};
 use crate::tunnel::Tunnel;
@@ -170,6 +170,9 @@ async fn serve(
         return Ok(exit);
     }
     say::line(&"Connected. Starting the viewer ...");
+    if let Some(keys) = viewing.how_to_leave_full_screen(Language::English) {
+        say::line(&keys);
+    }
     let shown = tokio::select! {
         shown = show::show(&tunnel, &arguments.id, viewing, say_why) => shown,
         _ = ctrl_c() => {

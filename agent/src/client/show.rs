@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use super::listener::{self, News};
 use super::{LaunchError, NotLent, Redirections, Viewer};
 use crate::config::ClientConfig;
+use crate::message::Language;
+use crate::message::full_screen::how_to_leave;
 use crate::platform::{self, Allowed, bind_loopback};
 use crate::state::{ClientState, StateError};
 use crate::tunnel::{Ended, Tunnel};
@@ -52,6 +54,19 @@ pub struct Viewing<'v> {
     pub arguments: Vec<String>,
     /// What it lends of this PC; `None` leaves that to the viewer's own settings.
     pub redirections: Option<Redirections>,
+}
+
+impl Viewing<'_> {
+    /// What to tell somebody whose whole screen the viewer takes.
+    pub fn how_to_leave_full_screen(&self, language: Language) -> Option<&'static str> {
+        let ClientConfig {
+            viewer,
+            viewer_arguments,
+            ..
+        } = self.config;
+        let arguments = viewer_arguments.iter().chain(&self.arguments);
+        how_to_leave(viewer, arguments, language)
+    }
 }
 
 /// Starts the viewer, and lends it the tunnel until one of them ends: the viewer's status, or

@@ -7,6 +7,7 @@
 
 pub mod check;
 mod ends;
+pub mod full_screen;
 mod japanese;
 mod local;
 mod outer;

@@ -102,7 +102,10 @@ impl Job {
             Ok(None) => return Outcome::NoEntry,
             Err(failure) => return Outcome::Failed(failure),
         };
-        tell(Event::Connected(message.to_string()));
+        tell(Event::Connected {
+            message: message.to_string(),
+            keys: viewing.how_to_leave_full_screen(language),
+        });
         let said = |code: RefusalCode| {
             let explanation = Refusal::new(code).explain_in(language);
             tell(Event::Said(explanation));
