@@ -16,4 +16,5 @@ pub mod platform;
 pub mod settings;
 pub mod state;
 pub mod tunnel;
+pub mod update;
 pub mod window;

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use super::exit::{self, Exit};
 #[cfg(windows)]
 use super::window;
-use super::{check, connect, forget_host, history};
+use super::{check, connect, forget_host, history, update};
 use crate::config::ClientConfig;
 use crate::state::StateDir;
 
@@ -41,6 +41,7 @@ enum Command {
     Check(check::Arguments),
     History(history::Arguments),
     ForgetHost(forget_host::Arguments),
+    Update(update::Arguments),
     #[cfg(windows)]
     Window(window::Arguments),
 }
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => run_check(state, &arguments),
         Command::History(arguments) => history::run(state, &arguments),
         Command::ForgetHost(arguments) => forget_host::run(state, &arguments),
+        Command::Update(arguments) => run_update(state, &arguments),
         #[cfg(windows)]
         Command::Window(arguments) => window::run(state, &arguments),
     })
@@ -74,6 +76,15 @@ fn run_check(state: Option<&Path>, arguments: &check::Arguments) -> anyhow::Resu
         user_agent: config.user_agent,
     };
     check::run(arguments, &way, || dir.client()?.entry())
+}
+
+fn run_update(state: Option<&Path>, arguments: &update::Arguments) -> anyhow::Result<Exit> {
+    let dir = StateDir::open(state)?;
+    let config = ClientConfig::load(&dir.path().join("client.toml"))?;
+    let client = dir.client()?;
+    let entry = client.newest_entry()?;
+    let lookout = entry.map(|entry| client.lookout(&entry, &config.proxy, &config.user_agent));
+    update::run(arguments, lookout)
 }
 
 /// What `tasuki-client-window` does.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::Args;
@@ -25,10 +25,12 @@ use super::{password, read_entry, say};
 use crate::client::connect::{Connected, Connector, Step, Wanted};
 use crate::client::{ConnectError, End, Redirections, ShowError, Viewing, show};
 use crate::config::ClientConfig;
+use crate::message::update::news;
 use crate::message::{Explain, Language};
 use crate::platform::{Allowed, bind_loopback};
 use crate::state::{ClientState, StateDir};
 use crate::tunnel::Tunnel;
+use crate::update::in_background;
 
 /// How long a prompt gets to put the terminal back in order.
 const PROMPT_WAIT: Duration = Duration::from_millis(200);
@@ -139,7 +141,10 @@ async fn connect(
         }
     };
     match outcome {
-        Ok(connected) => serve(connected, viewing, arguments).await,
+        Ok(connected) => {
+            tell_news(&state, entry, config);
+            serve(connected, viewing, arguments).await
+        }
         Err(error) => Ok(explain(&error, arguments.verbose)),
     }
 }
@@ -152,6 +157,18 @@ async fn password(arguments: &Arguments) -> anyhow::Result<Zeroizing<String>> {
         None => password::ask(&prompt),
     };
     tokio::task::spawn_blocking(read).await?
+}
+
+/// Tells of a newer version while the desktop is there: looking for one holds nobody up.
+fn tell_news(state: &ClientState, entry: &Entry, config: &ClientConfig) {
+    if config.updates {
+        let lookout = state.lookout(entry, &config.proxy, &config.user_agent);
+        in_background(lookout, SystemTime::now(), |found| {
+            if found.is_some() {
+                say::line(&news(found.as_ref(), Language::English));
+            }
+        });
+    }
 }
 
 /// Lends the tunnel to the viewer, or to whoever may use the printed address.

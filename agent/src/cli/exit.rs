@@ -13,8 +13,10 @@ use crate::client::ConnectError;
 use crate::config::ConfigError;
 use crate::message::{Explain, Explanation};
 use crate::outer::OuterError;
+use crate::outer::https::HttpsError;
 use crate::state::StateError;
 use crate::tunnel::TunnelError;
+use crate::update::LookError;
 
 /// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +151,27 @@ impl Exit {
             | OuterError::BadFrame(_)
             | OuterError::UnexpectedFrame(_)
             | OuterError::BoardList(_) => Self::RelayUntrusted,
+        }
+    }
+
+    /// The class of a failure to find out whether there is a newer version.
+    pub(super) fn of_look(error: &LookError) -> Self {
+        match error {
+            LookError::NoAddress | LookError::Fetch(HttpsError::Address(_)) => Self::Usage,
+            LookError::Fetch(HttpsError::Authorities(_)) => Self::Failed,
+            LookError::Fetch(HttpsError::Way(error)) => Self::of_outer(error),
+            LookError::Fetch(HttpsError::Untrusted { .. }) | LookError::Announcement { .. } => {
+                Self::RelayUntrusted
+            }
+            LookError::Fetch(
+                HttpsError::Tls { .. }
+                | HttpsError::Lost { .. }
+                | HttpsError::Status { .. }
+                | HttpsError::Redirect
+                | HttpsError::NotHttp { .. }
+                | HttpsError::TooLong { .. }
+                | HttpsError::Slow,
+            ) => Self::RelayUnreachable,
         }
     }
 

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 
+#[cfg(not(windows))]
+use super::update;
 #[cfg(windows)]
 use super::{autostart, protect_settings, service};
 use super::{check, init, reload, rename, reset_identity, run, set_password, status};
@@ -60,6 +62,8 @@ enum Command {
     Reload(reload::Arguments),
     Rename(rename::Arguments),
     ResetIdentity(reset_identity::Arguments),
+    #[cfg(not(windows))]
+    Update(update::Arguments),
     #[cfg(windows)]
     ProtectSettings(protect_settings::Arguments),
     #[cfg(windows)]
@@ -98,6 +102,8 @@ pub fn main() -> ExitCode {
         Command::Reload(arguments) => reload::run(state, &arguments),
         Command::Rename(arguments) => rename::run(state, &arguments),
         Command::ResetIdentity(arguments) => reset_identity::run(state, &arguments),
+        #[cfg(not(windows))]
+        Command::Update(arguments) => run_update(state, &arguments),
         #[cfg(windows)]
         Command::ProtectSettings(arguments) => protect_settings::run(state, &arguments),
         #[cfg(windows)]
@@ -115,6 +121,18 @@ fn run_check(state: Option<&Path>, arguments: &check::Arguments) -> anyhow::Resu
         user_agent: config.user_agent,
     };
     check::run(arguments, &way, || dir.host()?.entry())
+}
+
+/// On Windows the settings tool tells.
+#[cfg(not(windows))]
+fn run_update(state: Option<&Path>, arguments: &update::Arguments) -> anyhow::Result<Exit> {
+    let dir = StateDir::open(state)?;
+    let config = HostConfig::load(&dir.path().join("host.toml"))?;
+    let host = dir.host()?;
+    let lookout = host
+        .entry()?
+        .map(|entry| host.lookout(&entry, &config.proxy, &config.user_agent));
+    update::run(arguments, lookout)
 }
 
 /// What `tasuki-host-background` does.

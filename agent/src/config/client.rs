@@ -17,6 +17,8 @@ pub struct ClientConfig {
     pub viewer: String,
     /// Put before the arguments from the command line.
     pub viewer_arguments: Vec<String>,
+    /// Look for newer versions, and tell of them (A21).
+    pub updates: bool,
 }
 
 impl ClientConfig {
@@ -36,11 +38,13 @@ fn take(top: &mut Table<'_>, folder: &Path) -> ClientConfig {
         top.reject("viewer", "must name a program");
     }
     let viewer_arguments = top.optional("viewer_arguments").unwrap_or_default();
+    let updates = top.optional("updates").unwrap_or(true);
     ClientConfig {
         proxy,
         user_agent,
         viewer,
         viewer_arguments,
+        updates,
     }
 }
 
@@ -54,6 +58,7 @@ mod tests {
 
         assert_eq!(config.viewer, platform::VIEWER);
         assert!(config.viewer_arguments.is_empty());
+        assert!(config.updates);
     }
 
     #[test]
@@ -61,12 +66,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("client.toml");
         let source = "viewer = \"/usr/bin/wlfreerdp\"\nviewer_arguments = [\"/f\"]\n\
+                      updates = false\n\
                       [proxy]\nkind = \"socks5\"\naddress = \"127.0.0.1:1080\"\n";
         std::fs::write(&path, source).expect("is written");
 
         let config = ClientConfig::load(&path).expect("is right");
 
         assert_eq!(config.viewer_arguments, ["/f"]);
+        assert!(!config.updates);
         assert!(matches!(config.proxy, Proxy::Socks5(_)));
 
         std::fs::write(&path, "target = \"127.0.0.1:1\"\n").expect("is written");

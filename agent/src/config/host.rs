@@ -63,6 +63,8 @@ pub struct HostConfig {
     pub stay_awake: bool,
     /// With `run --desktop`, copied text passes in both directions (A4).
     pub clipboard: bool,
+    /// Whoever looks after this PC is told of newer versions (A21).
+    pub updates: bool,
 }
 
 /// Where logs go beside the terminal or the journal (A13).
@@ -109,6 +111,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
     }
     let stay_awake = top.optional("stay_awake").unwrap_or(true);
     let clipboard = top.optional("clipboard").unwrap_or(true);
+    let updates = top.optional("updates").unwrap_or(true);
     HostConfig {
         target: Target::Service(target),
         address_rules: AddressRules(rules),
@@ -119,6 +122,7 @@ fn take(top: &mut Table<'_>, folder: &Path) -> HostConfig {
         max_sessions,
         stay_awake,
         clipboard,
+        updates,
     }
 }
 
@@ -158,7 +162,7 @@ mod tests {
         assert_eq!(config.target, Target::Service(desktop()));
         assert_eq!(config.proxy, Proxy::System(Login::LoggedOn));
         assert_eq!(config.max_sessions, SESSIONS);
-        assert!(config.stay_awake && config.clipboard);
+        assert!(config.stay_awake && config.clipboard && config.updates);
         assert!(config.user_agent.starts_with("tasuki/"));
         assert!(config.address_rules.0.is_empty());
     }
@@ -168,7 +172,7 @@ mod tests {
         let config = load(
             "target = \"[::1]:3390\"\nuser_agent = \"Mozilla/5.0 (X11)\"\n\
              message = \"Lock your\\nscreen.\"\nmax_sessions = 64\nstay_awake = false\n\
-             clipboard = false\n\
+             clipboard = false\nupdates = false\n\
              [proxy]\nkind = \"http\"\naddress = \"proxy.example:8080\"\nuser = \"u\"\n\
              password_file = \"proxy-password\"\n\
              [[address_rule]]\npermit = \"192.0.2.0/24\"\n[[address_rule]]\ndeny = \"::/0\"\n\
@@ -179,7 +183,7 @@ mod tests {
         let target = "[::1]:3390".parse().expect("is an address");
         assert_eq!(config.target, Target::Service(target));
         assert_eq!(config.message.as_str(), "Lock your\nscreen.");
-        assert!(!config.stay_awake && !config.clipboard);
+        assert!(!config.stay_awake && !config.clipboard && !config.updates);
         let verdicts: Vec<Verdict> = config
             .address_rules
             .0

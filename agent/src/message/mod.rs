@@ -12,6 +12,7 @@ mod japanese;
 mod local;
 mod outer;
 mod refusal;
+pub mod update;
 
 use std::fmt;
 
@@ -39,6 +40,8 @@ pub enum Who {
     OfficePc,
     YourNetwork,
     ThisProgram,
+    /// The web server that tells of new versions.
+    UpdateServer,
 }
 
 /// What to tell an end user.
@@ -87,6 +90,7 @@ impl fmt::Display for Who {
             Self::OfficePc => "the office PC",
             Self::YourNetwork => "your network",
             Self::ThisProgram => "this program",
+            Self::UpdateServer => "the server for new versions",
         })
     }
 }

@@ -1,13 +1,15 @@
 //! Speaking to a relay: dialling, proxies, outer TLS against the deployment's CA, frames.
 //!
 //! Trusts a board only as far as its certificate and the board list go, and with nothing
-//! but delivery. Read `connection` for what callers hold, `tls` for what is checked.
+//! but delivery. Read `connection` for what callers hold, `tls` for what is checked. `https` goes
+//! the same ways to a web server.
 
 pub mod board;
 pub mod check;
 mod connection;
 mod dial;
 mod error;
+pub mod https;
 pub mod proxy;
 mod record;
 mod tls;

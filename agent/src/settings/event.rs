@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use protocol::file::announcement::HttpsAddress;
+
 use super::job::Outcome;
 use super::order::Order;
 use super::values::ProxyKind;
 use crate::config::Password;
 use crate::host::status::Status;
+use crate::update::{LookError, News};
 
 /// What stands in the window.
 #[derive(Debug, Default)]
@@ -26,6 +29,7 @@ pub struct Fields {
     pub proxy_password: Password,
     pub user_agent: String,
     pub stay_awake: bool,
+    pub updates: bool,
 }
 
 /// Something happened.
@@ -45,6 +49,14 @@ pub enum Event {
     Status(Status, String),
     /// What was to be saved has been, or not.
     Done(Box<Outcome>),
+    /// Somebody asks for a newer version.
+    Look,
+    /// What came of that.
+    Looked(Result<Option<News>, LookError>),
+    /// What is known without anybody's asking.
+    News(Option<News>),
+    /// Somebody wants to see where a newer version is.
+    Browse,
 }
 
 /// A place that can have the keyboard.
@@ -71,6 +83,10 @@ pub enum Effect {
     Run(Box<Order>),
     /// Show the folder.
     Open(PathBuf),
+    /// `Looked` follows.
+    Look,
+    /// Show the page.
+    Browse(HttpsAddress),
     Close,
 }
 
@@ -99,7 +115,9 @@ pub struct View {
     pub has_proxy_user: bool,
     /// The same for the window's own password.
     pub is_protected: bool,
-    /// How the host stands; lines end with `\n`.
+    /// Where a newer version is can be asked for.
+    pub has_news: bool,
+    /// How the host stands, and its version; lines end with `\n`.
     pub state: String,
     /// What the password lacks.
     pub rule: String,

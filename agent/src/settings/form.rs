@@ -10,6 +10,9 @@ use super::words::Words;
 use crate::config::AddressRule;
 use crate::host::rename::Renamed;
 use crate::host::status::Status;
+use crate::message::Explain;
+use crate::message::update::{news, this_version};
+use crate::update::{LookError, News};
 
 /// The settings tool.
 #[derive(Debug)]
@@ -26,6 +29,9 @@ pub struct Form {
     status: &'static str,
     notice: String,
     is_saving: bool,
+    /// Somebody has asked for a newer version.
+    is_looking: bool,
+    news: Option<News>,
     /// Somebody was told that leaving now loses what was typed.
     is_warned: bool,
 }
@@ -46,9 +52,12 @@ impl Form {
             status: words.hello,
             notice: String::new(),
             is_saving: false,
+            is_looking: false,
+            news: None,
             is_warned: false,
         };
         let fields = form.show(snapshot);
+        form.tell_news();
         (form, fields)
     }
 
@@ -68,7 +77,15 @@ impl Form {
                 Reaction::of(Effect::Nothing)
             }
             Event::Logs => Reaction::of(Effect::Open(self.logs.clone())),
-            Event::Done(_) | Event::Typed(_) | Event::Save(_) | Event::Leave(_) => {
+            Event::Look if !self.is_looking && !self.is_saving => self.look(),
+            Event::Looked(looked) => self.looked(looked),
+            Event::News(news) => {
+                self.news = news;
+                self.tell_news();
+                Reaction::of(Effect::Nothing)
+            }
+            Event::Browse => self.browse(),
+            Event::Done(_) | Event::Typed(_) | Event::Save(_) | Event::Leave(_) | Event::Look => {
                 Reaction::of(Effect::Nothing)
             }
         }
@@ -84,12 +101,60 @@ impl Form {
             has_proxy_address: has_values && self.proxy.has_address(),
             has_proxy_user: has_values && self.proxy.has_user(),
             is_protected: is_asking && self.wants_protection,
-            state: self.state.clone(),
+            has_news: self.news.is_some(),
+            state: format!("{}\n{}", self.state, self.version()),
             rule: self.rule.clone(),
             window_rule: self.window_rule.clone(),
             status: self.status,
             notice: self.notice.clone(),
         }
+    }
+
+    /// What this is, and what there is.
+    fn version(&self) -> String {
+        let language = self.words.language;
+        match &self.news {
+            Some(found) => news(Some(found), language),
+            None => this_version(language),
+        }
+    }
+
+    /// Nothing that somebody reads already has to make room.
+    fn tell_news(&mut self) {
+        if self.notice.is_empty()
+            && let Some(found) = &self.news
+        {
+            self.notice = news(Some(found), self.words.language);
+        }
+    }
+
+    fn look(&mut self) -> Reaction {
+        self.is_looking = true;
+        self.status = self.words.looking;
+        self.notice.clear();
+        Reaction::of(Effect::Look)
+    }
+
+    fn looked(&mut self, looked: Result<Option<News>, LookError>) -> Reaction {
+        let words = self.words;
+        self.is_looking = false;
+        (self.status, self.notice) = match looked {
+            Ok(found) => {
+                let notice = news(found.as_ref(), words.language);
+                self.news = found;
+                (words.looked, notice)
+            }
+            Err(error) => {
+                let notice = format!("{:#}", error.explain_in(words.language));
+                (words.not_looked, notice)
+            }
+        };
+        Reaction::of(Effect::Nothing)
+    }
+
+    fn browse(&self) -> Reaction {
+        let page = self.news.as_ref().map(|news| news.page.clone());
+        Reaction::of(page.map_or(Effect::Nothing, Effect::Browse))
     }
 
     /// Takes over how everything stands, and gives what the fields hold from now on.
@@ -100,6 +165,7 @@ impl Form {
             is_protected,
             values,
             logs,
+            news,
         } = snapshot;
         let computer_id = status.computer_id.clone().unwrap_or_default();
         let values = match values {
@@ -116,6 +182,7 @@ impl Form {
         };
         self.is_prepared = is_prepared;
         self.logs = logs;
+        self.news = news;
         self.state = self.words.state(&status, is_prepared);
         let mut fields = Fields {
             computer_id,
@@ -130,6 +197,7 @@ impl Form {
             fields.proxy_user = values.proxy.user;
             fields.user_agent = values.user_agent;
             fields.stay_awake = values.stay_awake;
+            fields.updates = values.updates;
         }
         self.typed(&fields);
         fields

@@ -26,6 +26,7 @@ fn snapshot() -> Snapshot {
         is_protected: false,
         values: Ok(Values::of(&config())),
         logs: "logs".into(),
+        news: None,
     }
 }
 
@@ -289,4 +290,60 @@ fn a_name_that_comes_later_is_shown_unless_somebody_types() {
     let kept = form.on(Event::Status(status, "typing".into()));
     assert_eq!(kept.computer_id, None);
     assert!(form.view().state.contains("not linked"));
+}
+
+#[test]
+fn a_newer_version_is_told_and_its_page_can_be_seen() {
+    let found = || News {
+        version: "99.0.0".parse().expect("a version"),
+        page: "https://www.example/t".parse().expect("an address"),
+        note: None,
+        packages: Vec::new(),
+    };
+    let (mut form, _) = open();
+    assert!(!form.view().has_news && form.view().state.contains(crate::update::VERSION));
+    assert!(matches!(form.on(Event::Browse).effect, Effect::Nothing));
+
+    form.on(Event::News(Some(found())));
+
+    let view = form.view();
+    assert!(view.has_news && view.state.contains("99.0.0"), "{view:?}");
+    assert!(view.notice.contains("https://www.example/t"), "{view:?}");
+    let reaction = form.on(Event::Browse);
+    assert!(matches!(reaction.effect, Effect::Browse(page) if page == found().page));
+}
+
+#[test]
+fn what_somebody_reads_makes_no_room_for_news() {
+    let (mut form, mut fields) = open();
+    fields.computer_id = "tokyo pc".into();
+    form.on(Event::Save(fields));
+    let mistake = form.view().notice;
+
+    form.on(Event::News(None));
+    form.on(Event::News(Some(News {
+        version: "99.0.0".parse().expect("a version"),
+        page: "https://www.example/t".parse().expect("an address"),
+        note: None,
+        packages: Vec::new(),
+    })));
+
+    assert_eq!(form.view().notice, mistake);
+    assert!(form.view().has_news);
+}
+
+#[test]
+fn whoever_asks_for_a_newer_version_is_answered_once() {
+    let (mut form, _) = open();
+
+    assert!(matches!(form.on(Event::Look).effect, Effect::Look));
+    assert!(matches!(form.on(Event::Look).effect, Effect::Nothing));
+    form.on(Event::Looked(Err(LookError::NoAddress)));
+
+    assert_eq!(form.view().status, form.words.not_looked);
+    assert!(form.view().notice.contains("entry file"));
+    assert!(matches!(form.on(Event::Look).effect, Effect::Look));
+    form.on(Event::Looked(Ok(None)));
+    assert_eq!(form.view().status, form.words.looked);
+    assert!(form.view().notice.contains("No newer one"));
 }

@@ -16,6 +16,7 @@ use crate::message::{Explain, Explanation, Language};
 use crate::state::{StateDir, StateError};
 use crate::tunnel::TunnelError;
 use crate::tunnel::password::PasswordRecord;
+use crate::update::{Lookout, News};
 
 const HOST_TOML: &str = "host.toml";
 
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub values: Result<Values, ConfigError>,
     /// Where the logs lie.
     pub logs: PathBuf,
+    /// A newer version that somebody has found, unless nobody wants to be told.
+    pub news: Option<News>,
 }
 
 /// How an order ended, and how everything stands since then.
@@ -95,6 +98,8 @@ impl Job {
         let host = self.0.host()?;
         let path = self.0.path().join(HOST_TOML);
         let config = HostConfig::load(&path);
+        let lookout = self.lookout().ok().flatten();
+        let is_told = config.as_ref().is_ok_and(|config| config.updates);
         let directory = config.as_ref().ok();
         let directory = directory.and_then(|config| config.log.directory.clone());
         Ok(Snapshot {
@@ -103,7 +108,16 @@ impl Job {
             is_protected: host.settings_password()?.is_some(),
             values: config.map(|config| Values::of(&config)),
             logs: directory.unwrap_or_else(|| self.folder().join("log")),
+            news: lookout.filter(|_| is_told).and_then(|it| it.known()),
         })
+    }
+
+    /// Where to look for newer versions, if an entry file is there.
+    pub fn lookout(&self) -> Result<Option<Lookout>, Failure> {
+        let config = HostConfig::load(&self.0.path().join(HOST_TOML))?;
+        let host = self.0.host()?;
+        let entry = host.entry()?;
+        Ok(entry.map(|entry| host.lookout(&entry, &config.proxy, &config.user_agent)))
     }
 
     /// How the host stands.

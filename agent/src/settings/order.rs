@@ -170,6 +170,7 @@ impl Reader<'_> {
             proxy: self.proxy(fields)?,
             user_agent: user_agent.to_owned(),
             stay_awake: fields.stay_awake,
+            updates: fields.updates,
         })
     }
 
@@ -234,6 +235,7 @@ mod tests {
             proxy: values.proxy.kind,
             proxy_address: values.proxy.address.clone(),
             stay_awake: values.stay_awake,
+            updates: values.updates,
             ..Fields::default()
         };
         change(&mut fields);
@@ -281,6 +283,11 @@ mod tests {
         assert_eq!(rules, ["deny 192.0.2.0/24", "permit 2001:db8::/32"]);
         assert_eq!(before, values());
         assert!(!after.stay_awake && after.proxy == before.proxy);
+
+        let (before, after) = ordered(|fields| fields.updates = false)
+            .values
+            .expect("a change");
+        assert!(before.updates && !after.updates && after.stay_awake);
 
         let order = ordered(|fields| {
             fields.proxy_user = "tasuki".to_owned();

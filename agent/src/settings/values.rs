@@ -19,6 +19,8 @@ pub struct Values {
     /// Empty: the usual one.
     pub user_agent: String,
     pub stay_awake: bool,
+    /// Tell of newer versions.
+    pub updates: bool,
 }
 
 /// The way out, as it is typed.
@@ -80,6 +82,7 @@ impl Values {
                 config.user_agent.clone()
             },
             stay_awake: config.stay_awake,
+            updates: config.updates,
         }
     }
 }
@@ -130,6 +133,9 @@ pub fn change(
     }
     if after.stay_awake != before.stay_awake {
         put(document.as_table_mut(), "stay_awake", after.stay_awake);
+    }
+    if after.updates != before.updates {
+        put(document.as_table_mut(), "updates", after.updates);
     }
     let text = document.to_string();
     // What is new has plain line ends.
@@ -313,6 +319,7 @@ deny = \"0.0.0.0/0\"
         let mut after = before.clone();
         after.rules = rules(&["permit 192.0.2.7"]);
         after.user_agent = "Mozilla/5.0".to_owned();
+        after.updates = false;
         after.proxy = ProxyValues {
             kind: ProxyKind::Socks5,
             address: "[2001:db8::1]:1080".to_owned(),

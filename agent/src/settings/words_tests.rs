@@ -21,6 +21,9 @@ fn every_letter_that_alt_reaches_is_used_once() {
             words.proxy_password,
             words.user_agent,
             words.stay_awake,
+            words.updates,
+            words.look,
+            words.browse,
             words.logs,
             words.save,
         ];

@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 use super::folder::{Access, Folder};
 use super::{StateError, ViewerSettings, entry};
+use crate::config::Proxy;
 use crate::outer::Boards;
+use crate::update::Lookout;
 
 /// Pins matter: a damaged file is an error.
 const PINS: &str = "pins";
@@ -79,6 +81,11 @@ impl ClientState {
     /// The board list, from the cache if there is a good one.
     pub fn boards(&self, entry: &Entry) -> Boards {
         Boards::open(entry.registrar.clone(), Some(self.folder.clone()))
+    }
+
+    /// Where to look for newer versions.
+    pub fn lookout(&self, entry: &Entry, proxy: &Proxy, user_agent: &str) -> Lookout {
+        Lookout::new(self.folder.clone(), entry, proxy, user_agent)
     }
 
     /// The host key that this computer showed at the first success.

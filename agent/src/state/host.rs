@@ -13,8 +13,10 @@ use zeroize::Zeroizing;
 
 use super::folder::{Access, Folder, failed};
 use super::{Identity, StateError, entry, sealed};
+use crate::config::Proxy;
 use crate::outer::Boards;
 use crate::platform;
+use crate::update::Lookout;
 
 const RUN_LOCK: &str = "run.lock";
 const IDENTITY: &str = "identity";
@@ -76,6 +78,11 @@ impl HostState {
     /// The board list, from the cache if there is a good one.
     pub fn boards(&self, entry: &Entry) -> Boards {
         Boards::open(entry.registrar.clone(), Some(self.folder.clone()))
+    }
+
+    /// Where to look for newer versions.
+    pub fn lookout(&self, entry: &Entry, proxy: &Proxy, user_agent: &str) -> Lookout {
+        Lookout::new(self.folder.clone(), entry, proxy, user_agent)
     }
 
     /// The identity; made if there is none yet.

@@ -2,9 +2,10 @@
 //!
 //! Every write is atomic, secrets are 0600 in folders of 0700 ([`folder`]). A damaged file
 //! that matters is an error which names it; it is never replaced silently. Caches (board
-//! list, tags, history) are dropped with a warning. One state directory belongs to one
+//! list, announcement, tags, history) are dropped with a warning. One state directory belongs to one
 //! deployment: what is pinned in one must not be believed in another.
 
+pub(crate) mod announcement_cache;
 pub(crate) mod board_list_cache;
 mod client;
 mod entry;

@@ -1,5 +1,6 @@
 //! What the window does when something happens. No window, no clock, no connection.
 
+use protocol::file::announcement::HttpsAddress;
 use protocol::id::ComputerId;
 use protocol::refusal::RefusalCode;
 use protocol::text::Text;
@@ -11,9 +12,11 @@ use crate::client::connect::{Step, Wanted};
 use crate::client::{ConnectError, End};
 use crate::config::Password;
 use crate::message::Explanation;
+use crate::message::update::news;
 use crate::outer::OuterError;
 use crate::state::Visit;
 use crate::tunnel::TunnelError;
+use crate::update::News;
 
 /// Longest user name in bytes, as the tunnel takes it.
 const USER_MAX: usize = 64;
@@ -51,6 +54,10 @@ pub enum Event {
     /// What the office PC said about one of the viewer's connections.
     Said(Explanation),
     Ended(Outcome),
+    /// There is a newer version of this program.
+    News(News),
+    /// Somebody wants to see where that is.
+    Browse,
 }
 
 /// A place that can have the keyboard.
@@ -70,6 +77,8 @@ pub enum Effect {
     Start(Order),
     /// The connection shall end; `Ended` follows.
     Stop,
+    /// Show the page.
+    Browse(HttpsAddress),
     /// The window shall go, and the connection with it.
     Close,
 }
@@ -95,8 +104,10 @@ pub struct View {
     pub leave: &'static str,
     /// How it goes, in one line.
     pub status: &'static str,
-    /// What was in the way, or the office's message; lines end with `\n`.
+    /// What was in the way, the office's message, or what is new; lines end with `\n`.
     pub notice: String,
+    /// Where a newer version is can be asked for.
+    pub has_news: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +126,7 @@ pub struct Form {
     stage: Stage,
     status: &'static str,
     notice: String,
+    news: Option<News>,
 }
 
 impl Form {
@@ -126,6 +138,7 @@ impl Form {
             stage: Stage::Asking,
             status: words.hello,
             notice: String::new(),
+            news: None,
         }
     }
 
@@ -154,6 +167,8 @@ impl Form {
                 self.notice = format!("{explanation:#}");
                 Reaction::of(Effect::Nothing)
             }
+            (Event::News(news), _) => self.heard(news),
+            (Event::Browse, _) => self.browse(),
             (Event::Ended(outcome), Stage::Connecting | Stage::Viewing | Stage::Stopping) => {
                 self.ended(&outcome)
             }
@@ -183,7 +198,25 @@ impl Form {
             },
             status: self.status,
             notice: self.notice.clone(),
+            has_news: self.news.is_some(),
         }
+    }
+
+    /// Nothing that somebody reads already has to make room.
+    fn heard(&mut self, found: News) -> Reaction {
+        if self.stage == Stage::Asking && self.notice.is_empty() {
+            self.notice = news(Some(&found), self.words.language);
+        }
+        self.news = Some(found);
+        Reaction::of(Effect::Nothing)
+    }
+
+    fn browse(&mut self) -> Reaction {
+        let Some(found) = &self.news else {
+            return Reaction::of(Effect::Nothing);
+        };
+        self.notice = news(Some(found), self.words.language);
+        Reaction::of(Effect::Browse(found.page.clone()))
     }
 
     fn connect(&mut self, fields: Fields) -> Reaction {

@@ -183,6 +183,35 @@ fn picked_computer_brings_its_user_along() {
 }
 
 #[test]
+fn a_newer_version_is_told_where_nothing_else_is_and_its_page_can_be_seen() {
+    let found = || News {
+        version: "99.0.0".parse().expect("a version"),
+        page: "https://www.example/t".parse().expect("an address"),
+        note: None,
+        packages: Vec::new(),
+    };
+    for language in [Language::English, Language::Japanese] {
+        let (mut idle, mut busy) = (form(language), form(language));
+        assert!(matches!(idle.on(Event::Browse).effect, Effect::Nothing));
+        busy.on(fields("", "", ""));
+        let mistake = busy.view().notice;
+
+        idle.on(Event::News(found()));
+        busy.on(Event::News(found()));
+
+        assert!(idle.view().notice.contains("99.0.0"));
+        assert_eq!(busy.view().notice, mistake, "somebody reads it");
+        assert!(idle.view().has_news && busy.view().has_news);
+        let reaction = busy.on(Event::Browse);
+        assert!(
+            matches!(&reaction.effect, Effect::Browse(page) if *page == found().page),
+            "{reaction:?}"
+        );
+        assert!(busy.view().notice.contains("https://www.example/t"));
+    }
+}
+
+#[test]
 fn news_of_a_connection_that_has_ended_change_nothing() {
     let mut form = form(Language::English);
     let before = form.view();

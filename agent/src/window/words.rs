@@ -22,6 +22,7 @@ pub struct Words {
     pub close: &'static str,
     pub cancel: &'static str,
     pub disconnect: &'static str,
+    pub news: &'static str,
 
     pub hello: &'static str,
     pub viewing: &'static str,
@@ -57,6 +58,20 @@ impl Words {
             Choice::Redirect(Redirection::Clipboard) => ("Clip&board", "クリップボード(&B)"),
         };
         self.language.pick(english, japanese)
+    }
+
+    /// Windows did not show a page.
+    pub fn cannot_show(&self, page: &str, error: &dyn Display) -> String {
+        match self.language {
+            Language::English => format!(
+                "No browser shows {page}: {error}.\n\
+                 What to do: type the address into one."
+            ),
+            Language::Japanese => format!(
+                "ブラウザーで {page} を表示できません（{error}）。\n\
+                 対処：ブラウザーを開き、アドレスを入力してください。"
+            ),
+        }
     }
 
     /// The program that has the window did not start.
@@ -104,6 +119,7 @@ const ENGLISH: Words = Words {
     close: "Close",
     cancel: "Cancel",
     disconnect: "&Disconnect",
+    news: "&New version",
 
     hello: "Type what the office PC shows as its computer ID.",
     viewing: "Connected. The office desktop has a window of its own.",
@@ -139,6 +155,7 @@ const JAPANESE: Words = Words {
     close: "閉じる",
     cancel: "キャンセル",
     disconnect: "切断(&D)",
+    news: "新しいバージョン(&N)",
 
     hello: "職場のPCに表示されるコンピューターIDを入力してください。",
     viewing: "接続しました。職場のデスクトップは別のウィンドウにあります。",
@@ -178,6 +195,7 @@ mod tests {
                 words.password,
                 words.connect,
                 words.disconnect,
+                words.news,
             ];
             let choices = Choice::ALL.map(|choice| words.choice(choice));
             let mut letters = BTreeSet::new();

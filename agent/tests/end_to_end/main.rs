@@ -26,3 +26,4 @@ mod relaying;
 mod settings;
 mod shared;
 mod ssh;
+mod updates;

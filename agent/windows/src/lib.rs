@@ -6,6 +6,7 @@
 
 #![cfg(windows)]
 
+pub mod browser;
 pub mod clipboard;
 pub mod clock;
 pub mod cursor;

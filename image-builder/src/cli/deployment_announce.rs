@@ -83,7 +83,7 @@ pub(super) fn run(arguments: Arguments, context: &mut Context<'_>) -> Result<()>
         .with_context(|| format!("cannot write {}", out.display()))?;
     writeln!(
         context.out,
-        "Wrote {}: version {} of the agents, {} packages.\n",
+        "Wrote {}: version {} of the agents; packages: {}.\n",
         out.display(),
         announcement.version,
         announcement.packages.len(),

@@ -35,7 +35,7 @@ fn packages_of_a_folder_are_announced_with_their_hashes() {
     let said = shell.done("deployment announce dist --page https://www.example.jp/t --note Soon.");
 
     assert!(
-        said.contains("version 0.2.0-rc.1 of the agents, 4 packages"),
+        said.contains("version 0.2.0-rc.1 of the agents; packages: 4."),
         "{said}"
     );
     assert!(said.contains("tasuki entry --update"), "{said}");

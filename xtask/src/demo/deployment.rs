@@ -72,7 +72,6 @@ pub(super) struct Deployment<'w> {
 
 impl<'w> Deployment<'w> {
     pub(super) fn make(stage: &mut Stage<'_>, programs: Programs<'w>) -> Result<Self> {
-        let folder = stage.path("deployment");
         let this = Self {
             relay_port: stage.free_port()?,
             node_file: stage.path("node.toml"),
@@ -80,11 +79,7 @@ impl<'w> Deployment<'w> {
             password: password()?,
             programs,
         };
-        let tasuki = |command: &str| {
-            let call = this.programs.call(stage, "tasuki");
-            let call = call.arg("--deployment").arg(&folder);
-            call.args(command.split(' '))
-        };
+        let tasuki = |command: &str| this.tasuki(stage).args(command.split(' '));
         tasuki("deployment init --no-passphrase --name Demo").output(COMMAND_LIMIT)?;
         tasuki("node add demo-board --lone --address")
             .arg(format!("127.0.0.1:{}", this.relay_port))
@@ -97,13 +92,16 @@ impl<'w> Deployment<'w> {
         Ok(this)
     }
 
+    /// The operator's tool.
+    pub(super) fn tasuki<'a>(&self, stage: &Stage<'a>) -> Call<'a> {
+        let call = self.programs.call(stage, "tasuki").arg("--deployment");
+        call.arg(stage.path("deployment"))
+    }
+
     /// Another entry file, which leads to a port where nobody listens.
     pub(super) fn lost_entry(&self, stage: &mut Stage<'_>) -> Result<PathBuf> {
         let (port, file) = (stage.free_port()?, stage.path("lost-entry.toml"));
-        self.programs
-            .call(stage, "tasuki")
-            .arg("--deployment")
-            .arg(stage.path("deployment"))
+        self.tasuki(stage)
             .args(["entry", "--address", &format!("127.0.0.1:{port}"), "--out"])
             .arg(&file)
             .output(COMMAND_LIMIT)?;

@@ -6,6 +6,7 @@
 //! a picture that never comes to rest, two that are the same where they must not be, a title bar
 //! without our icon, and a window that the keyboard does not close.
 
+mod news;
 mod settings;
 
 use std::fs;
@@ -98,6 +99,7 @@ pub(crate) struct Options {
 pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     let consent = Consent::new(options.yes);
     debian::provide(shell, &PACKAGES, consent)?;
+    debian::provide(shell, &news::PACKAGES, consent)?;
     debian::provide(shell, &wine::PACKAGES, consent)?;
     let target = root.join("target/shots");
     stage::strike(&target)?;
@@ -114,9 +116,10 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     let screen = Screen::start(&mut stage)?;
     let mut studio = Studio::open(shell, &stage, wine, screen, folder)?;
     let deployment = Deployment::make(&mut stage, programs)?;
-    let pictures = shoot(&mut stage, &studio, &deployment, &target)?;
+    let updated = news::announce(&mut stage, &studio, &deployment)?;
+    let pictures = shoot(&mut stage, &studio, &deployment, &updated, &target)?;
     pin_up(&pictures, studio.subject.side, &target.join("sheet.png"))?;
-    let pictures = settings::shoot(&mut stage, &mut studio, &deployment, &target)?;
+    let pictures = settings::shoot(&mut stage, &mut studio, &deployment, &updated, &target)?;
     pin_up(&pictures, studio.subject.side, &target.join("settings.png"))
 }
 
@@ -148,6 +151,7 @@ fn shoot(
     stage: &mut Stage<'_>,
     studio: &Studio<'_>,
     deployment: &Deployment<'_>,
+    updated: &Path,
     folder: &Path,
 ) -> Result<Vec<(String, Picture)>> {
     let mut album = Album::new(folder);
@@ -171,7 +175,7 @@ fn shoot(
     album.add(stage, studio, "no-password", connect(&[]), quick)?;
     album.add(stage, studio, "no-entry-file", right.clone(), quick)?;
 
-    studio.bring_entry_file(deployment)?;
+    studio.bring_entry_file(&deployment.entry_file)?;
     let silent = TcpListener::bind(("127.0.0.1", deployment.relay_port))?;
     album.add(stage, studio, "finding-the-relay", right.clone(), quick)?;
     drop(silent);
@@ -199,6 +203,8 @@ fn shoot(
 
     stage.end("tasuki-host")?;
     album.add(stage, studio, "offline", again.to_vec(), slow)?;
+    studio.bring_entry_file(updated)?;
+    album.add(stage, studio, "new-version", Vec::new(), slow)?;
     Ok(album.pictures)
 }
 
@@ -285,11 +291,8 @@ impl<'a> Studio<'a> {
         self.folder.join(language.locale())
     }
 
-    fn bring_entry_file(&self, deployment: &Deployment<'_>) -> Result<()> {
-        fs::copy(
-            &deployment.entry_file,
-            self.folder.join("tasuki-entry.toml"),
-        )?;
+    fn bring_entry_file(&self, file: &Path) -> Result<()> {
+        fs::copy(file, self.folder.join("tasuki-entry.toml"))?;
         Ok(())
     }
 

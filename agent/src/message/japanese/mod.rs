@@ -4,11 +4,13 @@ mod ends;
 mod local;
 mod outer;
 mod refusal;
+mod update;
 
 pub(super) use ends::{connect, end, link, show, tunnel};
 pub(super) use local::{config, state};
 pub(super) use outer::outer;
 pub(super) use refusal::refusal;
+pub(super) use update::look;
 
 use super::{Explanation, Language, Who};
 
@@ -19,6 +21,7 @@ pub(super) fn name(who: Who) -> &'static str {
         Who::OfficePc => "職場のPC",
         Who::YourNetwork => "お使いのネットワーク",
         Who::ThisProgram => "このプログラム",
+        Who::UpdateServer => "更新用のサーバー",
     }
 }
 

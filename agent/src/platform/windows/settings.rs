@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agent_windows::dialog::{self, Dialog, Waker, Window, alarm};
-use agent_windows::folder;
+use agent_windows::{browser, folder};
 
 use super::settings_layout::{self as layout, id};
 use super::window::language;
@@ -16,6 +16,7 @@ use crate::config::Password;
 use crate::settings::{
     Effect, Event, Fields, Form, Job, Order, Place, ProxyKind, SettingsPassword, View, Words,
 };
+use crate::update::{LookError, in_background, now_in_background};
 
 /// How often the host is asked how it stands.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -137,6 +138,30 @@ impl Desk {
         if let Some(ended) = self.ended.take() {
             self.watch = Some(thread::spawn(move || watch(&job, &sender, waker, &ended)));
         }
+        if fields.updates
+            && let Ok(Some(lookout)) = self.job.lookout()
+        {
+            let (sender, waker) = (self.sender.clone(), window.waker());
+            in_background(lookout, SystemTime::now(), move |news| {
+                // Nobody listens when the window has gone.
+                let _ = sender.send(Event::News(news));
+                waker.wake();
+            });
+        }
+    }
+
+    /// Asks for a newer version, because somebody wants to know.
+    fn look(&mut self, window: &Window) {
+        // What is wrong with host.toml is told already.
+        let Ok(Some(lookout)) = self.job.lookout() else {
+            return self.on(window, Event::Looked(Err(LookError::NoAddress)));
+        };
+        let (sender, waker) = (self.sender.clone(), window.waker());
+        now_in_background(lookout, SystemTime::now(), move |looked| {
+            // Nobody listens when the window has gone.
+            let _ = sender.send(Event::Looked(looked));
+            waker.wake();
+        });
     }
 
     fn deal_with(&mut self, window: &Window, event: dialog::Event) {
@@ -147,6 +172,8 @@ impl Desk {
                 self.on(window, Event::Copied);
             }
             dialog::Event::Pressed(id::LOGS) => self.on(window, Event::Logs),
+            dialog::Event::Pressed(id::LOOK) => self.on(window, Event::Look),
+            dialog::Event::Pressed(id::BROWSE) => self.on(window, Event::Browse),
             dialog::Event::Pressed(id::CLOSE) | dialog::Event::Escaped | dialog::Event::Closed => {
                 self.on(window, Event::Leave(fields(window)));
             }
@@ -173,6 +200,12 @@ impl Desk {
             Effect::Nothing => {}
             Effect::Run(order) => self.start(window.waker(), *order),
             Effect::Open(folder) => open_folder(&folder),
+            Effect::Look => self.look(window),
+            Effect::Browse(page) => {
+                if let Err(error) = browser::show(page.as_str()) {
+                    tell(&words().unexpected(&error));
+                }
+            }
             Effect::Close => window.close(),
         }
         if let Some(fields) = reaction.fields {
@@ -207,6 +240,9 @@ impl Desk {
                     window.enable(*id, is_usable);
                 }
             }
+        }
+        if before.as_ref().map(|view| view.has_news) != Some(view.has_news) {
+            window.show(id::BROWSE, view.has_news);
         }
         if changed(|view| &view.state) {
             window.set_text(id::STATE, &view.state);
@@ -283,6 +319,7 @@ fn fields(window: &Window) -> Fields {
         proxy_password: Password(window.text(id::PROXY_PASSWORD)),
         user_agent: text(id::USER_AGENT),
         stay_awake: window.is_checked(id::STAY_AWAKE),
+        updates: window.is_checked(id::UPDATES),
     }
 }
 
@@ -308,6 +345,7 @@ fn fill(window: &Window, fields: &Fields) {
         (id::WITHOUT_SYMBOLS, fields.without_symbols),
         (id::PROTECT, fields.is_protected),
         (id::STAY_AWAKE, fields.stay_awake),
+        (id::UPDATES, fields.updates),
     ] {
         window.check(id, is_checked);
     }

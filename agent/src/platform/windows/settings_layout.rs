@@ -29,6 +29,9 @@ pub(super) mod id {
     pub(in super::super) const CLOSE: u16 = 120;
     pub(in super::super) const STATUS: u16 = 121;
     pub(in super::super) const NOTICE: u16 = 122;
+    pub(in super::super) const UPDATES: u16 = 123;
+    pub(in super::super) const LOOK: u16 = 124;
+    pub(in super::super) const BROWSE: u16 = 125;
     /// Of labels and frames, which nobody asks for anything.
     pub(super) const NOBODY: u16 = 99;
 }
@@ -46,7 +49,13 @@ pub(super) const GROUPS: [&[u16]; 5] = [
         id::SAVE,
         id::CLOSE,
     ],
-    &[id::RULES, id::PROXY, id::USER_AGENT, id::STAY_AWAKE],
+    &[
+        id::RULES,
+        id::PROXY,
+        id::USER_AGENT,
+        id::STAY_AWAKE,
+        id::UPDATES,
+    ],
     &[id::PROXY_ADDRESS],
     &[id::PROXY_USER, id::PROXY_PASSWORD],
     &[id::WINDOW_PASSWORD, id::WINDOW_PASSWORD_AGAIN],
@@ -75,10 +84,11 @@ const CALLERS: i16 = TOP + ROW + 4;
 const CALLERS_HEIGHT: i16 = 86;
 const OWN: i16 = CALLERS + CALLERS_HEIGHT + 4;
 const OWN_HEIGHT: i16 = 86;
-const WHO_HEIGHT: i16 = 86;
+const WHO_HEIGHT: i16 = 74;
 const WAY: i16 = TOP + WHO_HEIGHT + 4;
 const WAY_HEIGHT: i16 = 94;
-const AWAKE: i16 = OWN + OWN_HEIGHT - 11;
+const UPDATES: i16 = OWN + OWN_HEIGHT - 10;
+const AWAKE: i16 = UPDATES - 12;
 const STATUS: i16 = OWN + OWN_HEIGHT + 6;
 const NOTICE: i16 = STATUS + 12;
 const NOTICE_HEIGHT: i16 = 38;
@@ -152,7 +162,11 @@ pub(super) fn controls(words: &Words) -> Vec<Control<'_>> {
         words.close,
         below(close, BUTTON_WIDTH),
     );
-    sheet.add(id::LOGS, Kind::Button, words.logs, below(MARGIN, 72));
+    sheet.add(id::LOGS, Kind::Button, words.logs, below(MARGIN, 62));
+    let look = MARGIN + 62 + 6;
+    sheet.add(id::LOOK, Kind::Button, words.look, below(look, 80));
+    let browse = look + 80 + 6;
+    sheet.add(id::BROWSE, Kind::Button, words.browse, below(browse, 80));
     sheet.add(id::STATUS, Kind::Label, "", [MARGIN, STATUS, inner, 10]);
     sheet.add(
         id::NOTICE,
@@ -251,6 +265,8 @@ fn right<'w>(sheet: &mut Sheet<'w>, words: &'w Words) {
     }
     let place = [RIGHT + INSET, AWAKE, wide, 10];
     sheet.add(id::STAY_AWAKE, Kind::Check, words.stay_awake, place);
+    let place = [RIGHT + INSET, UPDATES, wide, 10];
+    sheet.add(id::UPDATES, Kind::Check, words.updates, place);
 }
 
 /// The small window before it, which asks for the password.

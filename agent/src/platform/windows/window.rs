@@ -8,16 +8,21 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
 
 use agent_windows::dialog::{self, Control, Dialog, Kind, Waker, Window, alarm};
-use agent_windows::locale;
+use agent_windows::{browser, locale};
+use protocol::file::announcement::HttpsAddress;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::config::Password;
 use crate::message::Language;
 use crate::state::{StateDir, Visit};
-use crate::window::{Choice, Choices, Effect, Event, Fields, Form, Job, Order, Place, View, Words};
+use crate::update::in_background;
+use crate::window::{
+    Choice, Choices, Effect, Event, Fields, Form, Job, Order, Place, View, Words, lookout,
+};
 
 const COMPUTER_ID: u16 = 100;
 const USER: u16 = 101;
@@ -28,6 +33,7 @@ const STATUS: u16 = 105;
 const NOTICE: u16 = 106;
 /// Of labels and frames, which nobody asks for anything.
 const NOBODY: u16 = 107;
+const NEWS: u16 = 108;
 /// Of the first choice; the others follow.
 const CHOICES: u16 = 200;
 
@@ -122,6 +128,7 @@ const NOTICE_HEIGHT: i16 = 76;
 const BUTTONS: i16 = NOTICE_TOP + NOTICE_HEIGHT + MARGIN;
 const BUTTON_WIDTH: i16 = 64;
 const BUTTON_HEIGHT: i16 = 15;
+const NEWS_WIDTH: i16 = 92;
 /// Of the open list of past computers.
 const LIST_HEIGHT: i16 = 90;
 
@@ -185,6 +192,8 @@ fn controls(words: &Words) -> Vec<Control<'_>> {
     let left = right - BUTTON_WIDTH - 6;
     add(CONNECT, Kind::DefaultButton, words.connect, button(left));
     add(LEAVE, Kind::Button, words.close, button(right));
+    let place = [MARGIN, BUTTONS, NEWS_WIDTH, BUTTON_HEIGHT];
+    add(NEWS, Kind::Button, words.news, place);
     controls
 }
 
@@ -220,12 +229,23 @@ impl Desk {
         }
         self.draw(window);
         window.raise();
+        if let Some(lookout) = lookout(&self.dir) {
+            let (sender, waker) = (self.sender.clone(), window.waker());
+            in_background(lookout, SystemTime::now(), move |news| {
+                if let Some(news) = news {
+                    // Nobody listens when the window has gone.
+                    let _ = sender.send(Event::News(news));
+                    waker.wake();
+                }
+            });
+        }
     }
 
     fn deal_with(&mut self, window: &Window, event: dialog::Event) {
         match event {
             dialog::Event::Pressed(CONNECT) => self.on(window, Event::Connect(fields(window))),
             dialog::Event::Pressed(LEAVE) => self.on(window, Event::Leave),
+            dialog::Event::Pressed(NEWS) => self.on(window, Event::Browse),
             dialog::Event::Picked(COMPUTER_ID, line) => self.on(window, Event::Picked(line)),
             dialog::Event::Escaped => self.on(window, Event::Escape),
             dialog::Event::Closed => self.on(window, Event::Close),
@@ -252,6 +272,7 @@ impl Desk {
                     let _ = stop.send(());
                 }
             }
+            Effect::Browse(page) => browse(self.words, &page),
             Effect::Close => window.close(),
         }
         if reaction.wipe_password {
@@ -285,6 +306,9 @@ impl Desk {
             if !view.leave.is_empty() {
                 window.set_text(LEAVE, view.leave);
             }
+        }
+        if before.as_ref().map(|view| view.has_news) != Some(view.has_news) {
+            window.show(NEWS, view.has_news);
         }
         if changed(|view| view.status) {
             window.tell(STATUS, view.status);
@@ -330,6 +354,13 @@ impl Desk {
             // One that has panicked has nothing more to say.
             let _ = thread.join();
         }
+    }
+}
+
+/// In the browser of whoever is here.
+fn browse(words: &Words, page: &HttpsAddress) {
+    if let Err(error) = browser::show(page.as_str()) {
+        tell(&words.cannot_show(page.as_str(), &error));
     }
 }
 

@@ -10,6 +10,7 @@ mod proxy;
 mod squid;
 mod target;
 mod transfer;
+mod web;
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ pub(crate) use proxy::Proxy;
 pub(crate) use squid::{ANYBODY, Squid, WHO_IS_KNOWN, basic, needs, ntlm};
 pub(crate) use target::Target;
 pub(crate) use transfer::{exchange, noise, round_trip, transfer_size, works};
+pub(crate) use web::Web;
 
 /// The password of every office PC here.
 pub(crate) const PASSWORD: &str = "Quiet-Maple-4071";

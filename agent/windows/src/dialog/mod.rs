@@ -19,9 +19,9 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
     BN_CLICKED, CB_ADDSTRING, CB_GETCURSEL, CB_LIMITTEXT, CB_SETCURSEL, CBN_SELCHANGE,
     DialogBoxIndirectParamW, EN_CHANGE, EVENT_SYSTEM_ALERT, EndDialog, GWLP_USERDATA, GetDlgItem,
     GetWindowLongPtrW, GetWindowTextLengthW, GetWindowTextW, IDCANCEL, MB_ICONERROR, MessageBoxW,
-    OBJID_CLIENT, PostMessageW, SendMessageW, SetDlgItemTextW, SetForegroundWindow,
-    SetWindowLongPtrW, WM_APP, WM_CLOSE, WM_COMMAND, WM_COPY, WM_DPICHANGED, WM_INITDIALOG,
-    WM_NEXTDLGCTL,
+    OBJID_CLIENT, PostMessageW, SW_HIDE, SW_SHOWNA, SendMessageW, SetDlgItemTextW,
+    SetForegroundWindow, SetWindowLongPtrW, ShowWindow, WM_APP, WM_CLOSE, WM_COMMAND, WM_COPY,
+    WM_DPICHANGED, WM_INITDIALOG, WM_NEXTDLGCTL,
 };
 use zeroize::Zeroizing;
 
@@ -252,6 +252,13 @@ impl Window {
     pub fn enable(&self, id: u16, is_enabled: bool) {
         // SAFETY: the control is one of this window's, or null, with which nothing happens.
         unsafe { EnableWindow(self.control(id), i32::from(is_enabled)) };
+    }
+
+    /// Lets a control be seen, and reached with the Tab key, or not.
+    pub fn show(&self, id: u16, is_shown: bool) {
+        let how = if is_shown { SW_SHOWNA } else { SW_HIDE };
+        // SAFETY: the control is one of this window's, or null, with which nothing happens.
+        unsafe { ShowWindow(self.control(id), how) };
     }
 
     /// Gives a control the keyboard, once what is going on has been dealt with.

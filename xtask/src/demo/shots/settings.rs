@@ -37,6 +37,7 @@ pub(super) fn shoot(
     stage: &mut Stage<'_>,
     studio: &mut Studio<'_>,
     deployment: &Deployment<'_>,
+    updated: &Path,
     folder: &Path,
 ) -> Result<Vec<(String, Picture)>> {
     studio.turn_to(SUBJECT, "office")?;
@@ -53,6 +54,7 @@ pub(super) fn shoot(
         start_host(stage, studio, deployment, language)?;
     }
     add(stage, "linked", &[], 4)?;
+    add(stage, "no-update-address", &["key alt+f"], 4)?;
     add(stage, "weak-password", &["key alt+p", "type Abc12"], 3)?;
     let differ = ["key alt+p", GOOD, "key alt+g", OTHER, "key Return"];
     add(stage, "passwords-differ", &differ, 3)?;
@@ -100,6 +102,11 @@ pub(super) fn shoot(
         stage.end(&host_name(language))?;
     }
     add(stage, "stopped", &[], 4)?;
+    for language in Language::ALL {
+        fs::write(settings_of(studio, language), BY_HAND)?;
+        introduce(stage, studio, updated, language)?;
+    }
+    add(stage, "new-version", &["key alt+f"], 6)?;
     Ok(album.pictures)
 }
 
@@ -124,15 +131,25 @@ fn start_host(
     deployment: &Deployment<'_>,
     language: Language,
 ) -> Result<()> {
-    let id = format!("soumu-{}", language.locale());
-    host(stage, studio, language)
-        .args(["init", "--id", &id, "--entry"])
-        .arg(Wine::path(&deployment.entry_file))
-        .output(COMMAND_LIMIT)?;
+    introduce(stage, studio, &deployment.entry_file, language)?;
     fs::write(settings_of(studio, language), BY_HAND)?;
     let run = host(stage, studio, language).arg("run");
     stage.start(&host_name(language), run)?;
     Deployment::wait_for_link(stage, |stage| host(stage, studio, language))
+}
+
+fn introduce(
+    stage: &Stage<'_>,
+    studio: &Studio<'_>,
+    entry: &Path,
+    language: Language,
+) -> Result<()> {
+    let id = format!("soumu-{}", language.locale());
+    host(stage, studio, language)
+        .args(["init", "--id", &id, "--entry"])
+        .arg(Wine::path(entry))
+        .output(COMMAND_LIMIT)?;
+    Ok(())
 }
 
 /// What was typed into the window has to hold in the host that runs. Then the window's password
