@@ -3,10 +3,11 @@
 //! `tasuki-host run --desktop` starts one for each session, and joins it with the tunnel. Whatever
 //! goes wrong in here ends this process, and with it this session only.
 //! `server` speaks RDP, `channel` its part for copied text, `windows` is the PC that it shows,
-//! `certificate` what it shows of itself.
+//! `certificate` what it shows of itself, `memory` how much it may use.
 
 mod certificate;
 mod channel;
+mod memory;
 mod server;
 mod windows;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// The host puts it into its own log, with the time.
 /// What IronRDP says below errors may hold what somebody has typed.
 fn log() {
     let levels = Targets::new()
@@ -55,7 +57,13 @@ fn log() {
         .with_target("tasuki_desktop", Level::INFO);
     tracing_subscriber::registry()
         .with(levels)
-        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr))
+        .with(
+            tracing_subscriber::fmt::layer()
+                .with_writer(io::stderr)
+                .with_ansi(false)
+                .with_target(false)
+                .without_time(),
+        )
         .init();
 }
 

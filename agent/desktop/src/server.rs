@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use crate::channel::Channel;
+use crate::memory;
 use crate::windows::{self, Desk, Monitors};
 
 /// NSCodec's number ([MS-RDPBCGR] 2.2.7.2.10.1.1).
@@ -41,7 +42,9 @@ type SharedHands = Arc<Mutex<Hands<Desk>>>;
 pub(crate) async fn serve(acceptor: TlsAcceptor, clipboard: bool) -> Result<()> {
     let hands: SharedHands = Arc::new(Mutex::new(Hands::new(Desk)));
     let_go_in_a_panic(&hands);
-    let size = Arc::new(Mutex::new(windows::size()));
+    let size = windows::size();
+    memory::allow(size);
+    let size = Arc::new(Mutex::new(size));
     // A nudge that waits already says the same.
     let (nudge, nudges) = sync_channel(1);
     let channel = || -> Box<dyn CliprdrServerFactory> { Box::new(Channel::default()) };
@@ -244,6 +247,7 @@ impl RdpServerDisplayUpdates for Updates {
         };
         Ok(Some(match update {
             Update::Resized(size) => {
+                memory::allow(size);
                 *lock(&self.shared) = size;
                 DisplayUpdate::Resize(desktop_size(size))
             }

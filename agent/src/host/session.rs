@@ -110,7 +110,7 @@ async fn serve_stream(
     session: u64,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut desktop = match timeout(TARGET_WAIT, Desktop::open(&target)).await {
+    let mut desktop = match timeout(TARGET_WAIT, Desktop::open(&target, session)).await {
         Ok(Ok(desktop)) => desktop,
         Ok(Err(error)) => return unreachable_target(stream, &target, session, &error.to_string()),
         Err(_) => return unreachable_target(stream, &target, session, "no answer in time"),

@@ -4,8 +4,9 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use crate::config::Target;
@@ -16,6 +17,9 @@ use crate::tunnel::Stream;
 /// pressed.
 const END_WAIT: Duration = Duration::from_secs(2);
 
+/// How much of what a program says comes into the log, in bytes.
+const SAID_MAX: u64 = 16 * 1024;
+
 /// One stream's way to the desktop.
 pub(super) enum Desktop {
     Service(TcpStream),
@@ -24,7 +28,7 @@ pub(super) enum Desktop {
 }
 
 impl Desktop {
-    pub(super) async fn open(target: &Target) -> io::Result<Self> {
+    pub(super) async fn open(target: &Target, session: u64) -> io::Result<Self> {
         match target {
             Target::Service(address) => {
                 let local = TcpStream::connect(address).await?;
@@ -32,12 +36,16 @@ impl Desktop {
                 Ok(Self::Service(local))
             }
             Target::Program(program) => {
-                let child = Command::new(&program.path)
+                let mut child = Command::new(&program.path)
                     .args(&program.arguments)
                     .stdin(Stdio::piped())
                     .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
                     .kill_on_drop(true)
                     .spawn()?;
+                if let Some(said) = child.stderr.take() {
+                    tokio::spawn(log(said, session));
+                }
                 Ok(Self::Program(Box::new(child)))
             }
         }
@@ -60,5 +68,16 @@ impl Desktop {
             // Whoever stays is killed right after this.
             let _ = timeout(END_WAIT, child.wait()).await;
         }
+    }
+}
+
+/// Writes down what a program has said when it ends, or has said too much.
+async fn log(said: ChildStderr, session: u64) {
+    let mut text = Vec::new();
+    // What came before a break counts as well.
+    let _ = said.take(SAID_MAX).read_to_end(&mut text).await;
+    let said = String::from_utf8_lossy(&text);
+    if !said.is_empty() {
+        tracing::warn!(session, said = said.trim_end(), "Desktop program said");
     }
 }

@@ -88,6 +88,27 @@ fn a_program_that_dies_ends_its_own_connection_only() {
 }
 
 #[test]
+fn what_a_program_says_is_in_the_hosts_log_but_no_more_than_a_log_can_bear() {
+    let lab = Lab::new();
+    let script = "echo out of memory >&2; yes says too much >&2; echo done; exec cat";
+    let host = sharing(&lab, script);
+    let open = lab.client("home").open(&host.id);
+
+    // It goes on after nobody listens to it any more.
+    assert_eq!(line(&open.connect()), "done");
+
+    let said = wait_for("what it says", PATIENCE, || {
+        let log = host.log();
+        log.contains("says too much").then_some(log)
+    });
+    assert!(
+        said.contains("Desktop program said") && said.contains("out of memory"),
+        "{said}"
+    );
+    assert!(said.matches("says too much").count() <= 16 * 1024 / 14);
+}
+
+#[test]
 fn a_program_hears_that_its_viewer_is_gone_and_one_that_stays_is_killed() {
     let lab = Lab::new();
     let told = lab.path("told");

@@ -15,6 +15,7 @@ pub mod event_log;
 pub mod file;
 pub mod folder;
 mod handle;
+pub mod heap;
 pub mod input;
 pub mod locale;
 pub mod logon;
