@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::cache::Tool;
 use crate::debian::{self, Consent, Package};
+use crate::demo::Kind;
 use crate::exec::{Call, Shell};
 use crate::image::{self, Order};
 use crate::report::{self, Steps};
@@ -393,14 +394,14 @@ fn one_test(tree: &Tree<'_>, package: &str, program: &str, test: &str) -> Result
 }
 
 fn demo(tree: &Tree<'_>) -> Result<()> {
-    demo::check(tree.shell, tree.root, false)
+    demo::check(tree.shell, tree.root, Kind::Linux)
 }
 
 /// The agents for Windows: built, checked, and seen at work under Wine.
 fn windows(tree: &Tree<'_>) -> Result<()> {
     dist::lint(tree.shell, tree.root, tree.consent)?;
     dist::test_seam(tree.shell, tree.root, tree.consent)?;
-    demo::check(tree.shell, tree.root, true)
+    demo::check(tree.shell, tree.root, Kind::Windows)
 }
 
 fn cargo<'a>(tree: &Tree<'a>, words: &[&str]) -> Call<'a> {

@@ -11,7 +11,6 @@
 mod board;
 mod deployment;
 mod desktop;
-mod letters;
 mod pattern;
 mod picture;
 mod shared;
@@ -102,8 +101,8 @@ pub(crate) struct Options {
     /// program of Linux then.
     #[arg(long, requires = "windows")]
     desktop: bool,
-    /// A folder with the programs for Windows and passage.exe that are there already [default: built
-    /// here].
+    /// A folder with the programs for Windows, passage.exe and viewer.exe that are there already
+    /// [default: built here].
     #[arg(long, value_name = "FOLDER", requires = "windows")]
     programs: Option<PathBuf>,
     /// Install missing Debian packages without asking; so does the environment variable CI.
@@ -134,16 +133,24 @@ pub(crate) fn run(shell: &Shell, root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs the demo for `ci`; `windows` lets host and client be Windows programs.
-pub(crate) fn check(shell: &Shell, root: &Path, windows: bool) -> Result<()> {
+/// The demos that checks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Linux,
+    Windows,
+    WindowsDesktop,
+}
+
+/// Runs a demo for `ci` or `nightly`.
+pub(crate) fn check(shell: &Shell, root: &Path, kind: Kind) -> Result<()> {
     run(
         shell,
         root,
         &Options {
             board: None,
             image: None,
-            windows,
-            desktop: false,
+            windows: kind != Kind::Linux,
+            desktop: kind == Kind::WindowsDesktop,
             programs: None,
             yes: true,
             keep: false,
@@ -234,11 +241,12 @@ fn show_shared(
         debian::provide(shell, &wine::PACKAGES, consent)?;
         debian::provide(shell, &shots::PACKAGES, consent)?;
         debian::provide(shell, &shared::PACKAGES, consent)?;
-        debian::provide(shell, &letters::PACKAGES, consent)?;
-        Ok(Office {
-            wine: Wine::open(shell, root, shared::PC)?,
-            folder: windows_programs(shell, root, options)?,
-        })
+        let folder = windows_programs(shell, root, options)?;
+        if options.programs.is_none() {
+            dist::viewer(shell, root, &folder)?;
+        }
+        let wine = Wine::open(shell, root, shared::PC)?;
+        Ok(Office { wine, folder })
     })?;
     let mut stage = Stage::set(shell, demo)?;
     let programs = Programs {
@@ -259,8 +267,8 @@ fn show_shared(
     let path = demo.join("shared.png");
     played?.save(&path)?;
     report::say(&format!(
-        "Picture: {}\nWhat was typed and copied at home, katakana too, is in the file that the office PC's \
-         editor has saved, and what was copied there could be pasted at home.",
+        "Picture: {}\nWhat was typed and copied at home, Japanese too, is in the file that the office \
+         PC's editor has saved, and what was copied there could be pasted at home.",
         path.display(),
     ));
     Ok(())

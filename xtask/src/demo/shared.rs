@@ -2,9 +2,9 @@
 //! editor open, whose desktop `tasuki-host run --desktop` shares; all else is of this machine.
 //!
 //! The proof is what the editor saves: it has what was typed at home, a letter where the mouse has
-//! clicked, what was copied at home, and Japanese that another viewer has sent (`letters`); and what
-//! is copied in the editor can be pasted at home. The picture is for a person to look at; it has to
-//! be what the office PC's screen shows.
+//! clicked, what was copied at home, and Japanese that another viewer has sent; and what is copied
+//! in the editor can be pasted at home. The picture is for a person to look at; it has to be what
+//! the office PC's screen shows.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,7 +16,6 @@ use anyhow::{Context, Result, ensure};
 
 use super::deployment::{COMMAND_LIMIT, Deployment, READY_LIMIT};
 use super::desktop::Screen;
-use super::letters;
 use super::pattern::{HEIGHT, WIDTH};
 use super::picture::Picture;
 use super::shots::{CURSOR_PIXELS, KEYS_LIMIT, substitute_fonts};
@@ -53,6 +52,14 @@ const WRITTEN: &str = "\u{feff}Tasuki 4071 (ok)";
 const COPIED: &str = "Tasuki 4071\nたすき 襷 🎋";
 const MORE: &str = "z";
 
+/// What a viewer with a keyboard of its own sends: hiragana, kanji, katakana, and one outside of the
+/// 16 bits.
+const LETTERS: &str = "たすきを掛けて、テレワーク。🎋";
+
+/// What the host logs of a viewer who never ends a message.
+const USED_UP: &str = "This session has used up its memory";
+const FLOOD_LIMIT: Duration = Duration::from_secs(180);
+
 /// The first letter's left edge, in an editor that fills the screen.
 const FIRST_LETTER: [&str; 2] = ["4", "54"];
 
@@ -80,6 +87,13 @@ impl Office<'_> {
             .env("DISPLAY", &screen.display)
             .env("LOCPATH", stage.path("locales"))
             .env("LC_ALL", format!("{LOCALE}.UTF-8"))
+    }
+
+    /// A call of our own viewer, which does what FreeRDP does not. It needs no screen.
+    fn viewer<'a>(&self, stage: &Stage<'a>, address: SocketAddr, what: &str) -> Call<'a> {
+        self.wine
+            .call(|loader| stage.call(loader), &self.folder.join("viewer.exe"))
+            .args([&address.to_string(), what])
     }
 
     fn host<'a>(&self, stage: &Stage<'a>, screen: &Screen) -> Call<'a> {
@@ -186,13 +200,16 @@ pub(super) fn play(
         make_noise(stage, deployment)
     })?;
     steps.quiet("keys", "typed at home, saved at the office", || {
-        type_and_save(stage, &home, office)
+        type_and_save(stage, &desk, &home, office)
     })?;
     steps.quiet("clipboard", "text, from home and to it", || {
         copy_and_paste(stage, &desk, &home, office)
     })?;
     steps.quiet("letters", "Japanese, from another viewer", || {
-        type_letters(stage, &desk, deployment, office)
+        type_letters(stage, &home, deployment, office)
+    })?;
+    steps.quiet("flood", "a message without end ends its session", || {
+        flood(stage, deployment, office)
     })?;
     let picture = steps.quiet("picture", "the office desktop at home", || {
         same(stage, &desk, &home)
@@ -205,28 +222,24 @@ pub(super) fn play(
 }
 
 /// Types at home, and waits until the editor has saved what it should have.
-fn type_and_save(stage: &mut Stage<'_>, home: &Screen, office: &Office<'_>) -> Result<()> {
+///
+/// The X server under Wine has a pointer of its own, which Wine takes for the mouse whenever a
+/// window captures that, as this editor does for a click. It has to be where the click will be, or
+/// the click becomes a drag, and what is typed then takes the place of all that was selected.
+fn type_and_save(
+    stage: &mut Stage<'_>,
+    desk: &Screen,
+    home: &Screen,
+    office: &Office<'_>,
+) -> Result<()> {
     let [keys, clicked] = KEYS;
     let [x, y] = FIRST_LETTER;
-    take_keyboard(stage, home)?;
-    press(stage, home, &["key", "ctrl+a"])?;
     press(stage, home, &["type", "--delay", "100", keys])?;
+    press(stage, desk, &["mousemove", x, y])?;
     press(stage, home, &["mousemove", x, y, "click", "1"])?;
     press(stage, home, &["type", clicked])?;
     press(stage, home, &["key", "ctrl+s"])?;
     is_saved(stage, office, WRITTEN)
-}
-
-/// Gets the editor's attention, which may take a while: clicks far below what is written, and types
-/// until that is seen.
-fn take_keyboard(stage: &mut Stage<'_>, screen: &Screen) -> Result<()> {
-    press(stage, screen, &["mousemove", "300", "300"])?;
-    let before = settle(stage, screen, |_| true)?;
-    stage.wait_for("an editor that takes keys", PICTURE_LIMIT, |stage| {
-        press(stage, screen, &["click", "1", "type", "W"])?;
-        let is_seen = before.looks_unlike(&screen.picture()?) >= CURSOR_PIXELS;
-        Ok(is_seen.then_some(()))
-    })
 }
 
 /// Copies at home and pastes at the office, then the other way.
@@ -254,23 +267,45 @@ fn copy_and_paste(
     has_text(stage, home, &format!("{COPIED}{MORE}")).context("at home")
 }
 
-/// Replaces all that the editor has by Japanese, typed in a viewer that sends letters, not keys.
+/// Replaces all that the editor has by Japanese, from a viewer that sends letters, not keys.
 fn type_letters(
     stage: &mut Stage<'_>,
-    desk: &Screen,
+    home: &Screen,
     deployment: &Deployment<'_>,
     office: &Office<'_>,
 ) -> Result<()> {
+    press(stage, home, &["key", "ctrl+a"])?;
     let address = connect(stage, deployment, "scribe")?;
-    let screen = letters::start_viewer(stage, address)?;
-    same(stage, desk, &screen)?;
-    take_keyboard(stage, &screen)?;
-    press(stage, &screen, &["key", "ctrl+a"])?;
-    let typed = letters::type_all(stage, &screen)?;
-    press(stage, &screen, &["key", "ctrl+s"])?;
-    is_saved(stage, office, &format!("\u{feff}{typed}"))?;
-    stage.end("remmina")?;
+    let viewer = office.viewer(stage, address, "type");
+    viewer.line_on_stdin(LETTERS).output(COMMAND_LIMIT)?;
+    press(stage, home, &["key", "ctrl+s"])?;
+    is_saved(stage, office, &format!("\u{feff}{LETTERS}"))?;
     stage.end("scribe")
+}
+
+/// A viewer sends pieces of a message that never ends: his session ends, the host says why, and the
+/// next viewer is served.
+fn flood(stage: &mut Stage<'_>, deployment: &Deployment<'_>, office: &Office<'_>) -> Result<()> {
+    let address = connect(stage, deployment, "flood")?;
+    let viewer = office.viewer(stage, address, "flood");
+    viewer.output(FLOOD_LIMIT)?;
+    stage.wait_for("the host's word about memory", READY_LIMIT, |stage| {
+        Ok(host_log(stage)?.contains(USED_UP).then_some(()))
+    })?;
+    ensure!(
+        is_answered(&address.to_string())?,
+        "nobody is served after a flood"
+    );
+    stage.end("flood")
+}
+
+/// All that the host has logged.
+fn host_log(stage: &Stage<'_>) -> Result<String> {
+    let folder = stage.path("office-pc").join("host/log");
+    let files = fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))?;
+    files
+        .map(|file| Ok(fs::read_to_string(file?.path())?))
+        .collect()
 }
 
 /// A call of what copies and pastes on a screen.

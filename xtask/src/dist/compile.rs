@@ -56,11 +56,27 @@ pub(super) fn passage(shell: &Shell, root: &Path, cache: &Path) -> Result<PathBu
     Ok(folder(System::Windows, cache).join("examples/passage.exe"))
 }
 
+/// Builds the program for Windows that is a viewer in tests.
+pub(super) fn viewer(shell: &Shell, root: &Path, cache: &Path) -> Result<PathBuf> {
+    cargo(shell, root, System::Windows, "build", cache)?
+        .args(["--package", DESKTOP, "--example", "viewer"])
+        .args(["--features", "program"])
+        .run(LIMIT)?;
+    Ok(folder(System::Windows, cache).join("examples/viewer.exe"))
+}
+
 /// Lints what only Windows compiles.
 pub(super) fn lint(shell: &Shell, root: &Path, cache: &Path) -> Result<()> {
     cargo(shell, root, System::Windows, "clippy", cache)?
         .args(["--package", "agent", "--package", "agent-windows"])
-        .args(["--package", DESKTOP, "--features"])
+        .args([
+            "--package",
+            DESKTOP,
+            "--lib",
+            "--bins",
+            "--examples",
+            "--features",
+        ])
         .arg(format!("agent/window,{DESKTOP}/program"))
         .args(["--", "--deny", "warnings"])
         .run(LIMIT)

@@ -278,6 +278,13 @@ pub(crate) fn desktop(shell: &Shell, root: &Path, folder: &Path) -> Result<()> {
     })
 }
 
+/// Puts a viewer for tests beside them.
+pub(crate) fn viewer(shell: &Shell, root: &Path, folder: &Path) -> Result<()> {
+    let built = compile::viewer(shell, root, &cache::folder("agents")?)?;
+    fs::copy(built, folder.join("viewer.exe"))?;
+    Ok(())
+}
+
 /// Copies a program that is in order.
 fn take(from: &Path, to: &Path, check: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();

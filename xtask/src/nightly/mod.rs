@@ -6,6 +6,7 @@
 
 mod booted;
 mod coverage;
+mod desktop;
 mod fuzz;
 mod hostile;
 mod image;
@@ -30,7 +31,7 @@ use crate::exec::{Call, Shell, Stopped};
 use crate::report;
 use progress::Progress;
 
-const PARTS: [&dyn Part; 14] = [
+const PARTS: [&dyn Part; 15] = [
     &fuzz::Fuzz,
     &coverage::Coverage,
     &simulation::Simulation,
@@ -45,6 +46,7 @@ const PARTS: [&dyn Part; 14] = [
     &booted::VIRT,
     &release::Release,
     &proxies::Proxies,
+    &desktop::Desktop,
 ];
 
 /// No part may take longer, building included.
