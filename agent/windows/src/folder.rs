@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::windows::ffi::OsStrExt;
 use std::os::windows::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
 use windows_sys::Win32::System::Com::CoTaskMemFree;
-use windows_sys::Win32::UI::Shell::{FOLDERID_Documents, SHGetKnownFolderPath, ShellExecuteW};
-use windows_sys::Win32::UI::WindowsAndMessaging::SW_SHOWNORMAL;
+use windows_sys::Win32::UI::Shell::{FOLDERID_Documents, SHGetKnownFolderPath};
 
-use crate::text::wide;
+use crate::shell::execute;
 
 /// Longest path of Windows, in UTF-16 units.
 const PATH_MAX: usize = 32_767;
@@ -49,24 +47,7 @@ pub fn show(path: &Path) -> io::Result<()> {
     if !path.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
-    let explore = wide("explore");
-    // SAFETY: both texts end with a zero and outlive the call; what is left out may be.
-    let answer = unsafe {
-        ShellExecuteW(
-            null_mut(),
-            explore.as_ptr(),
-            path.as_ptr(),
-            null(),
-            null(),
-            SW_SHOWNORMAL,
-        )
-    };
-    // An error is a small number, says its documentation.
-    match answer.addr() {
-        0..=32 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
+    execute("explore", path)
 }
 
 /// Memory that the shell has set aside for us.

@@ -25,5 +25,6 @@ pub mod process;
 pub mod proxy;
 pub mod screen;
 pub mod secret;
+mod shell;
 pub mod tcp;
 mod text;
