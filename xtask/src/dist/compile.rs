@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use semver::{Version, VersionReq};
 
 use super::{DESKTOP, System};
 use crate::demo;
@@ -20,10 +21,35 @@ const CLIPPY: &str = "/usr/bin/cargo-clippy";
 /// Cargo would otherwise take rustup's, which has another library.
 const RUSTC: &str = "/usr/bin/rustc";
 
+/// The oldest compiler that the workspace takes, as "1.95".
+const RUST_MIN: &str = env!("CARGO_PKG_RUST_VERSION");
+
+const VERSION_LIMIT: Duration = Duration::from_secs(30);
+
 /// Has aws-lc built without its code for AVX-512, of which AES-GCM alone has 0.7 MB on Linux and
 /// nothing on Windows, and without tables for elliptic curves: P-256, a few times in a handshake,
 /// takes two or three times as long.
 const SMALL: &str = "AWS_LC_SYS_SMALL";
+
+/// Fails where Debian's compiler is too old, as it is before Debian's security updates: cargo would
+/// name each package that wants a newer one, and no cure.
+pub(super) fn verify_compiler(shell: &Shell) -> Result<()> {
+    verify_version(&shell.call(RUSTC).arg("--version").output(VERSION_LIMIT)?)
+}
+
+/// `said` is what `rustc --version` says: "rustc 1.96.0 (...)".
+fn verify_version(said: &str) -> Result<()> {
+    let version = said.split_whitespace().nth(1).unwrap_or_default();
+    let version = Version::parse(version).with_context(|| format!("{RUSTC} says: {said}"))?;
+    ensure!(
+        VersionReq::parse(&format!(">={RUST_MIN}"))?.matches(&version),
+        "Debian's compiler for releases is {version} here, and {RUST_MIN} is needed; it comes with \
+         Debian's security updates (for Debian 12: \"deb http://deb.debian.org/debian-security \
+         bookworm-security main\" in /etc/apt/sources.list):\n  \
+         sudo apt-get update && sudo apt-get install rustc-web cargo-web rust-web-src"
+    );
+    Ok(())
+}
 
 /// Builds a system's programs; `cache` keeps what cargo can use again. Returns their folder.
 pub(super) fn release(shell: &Shell, root: &Path, system: System, cache: &Path) -> Result<PathBuf> {
@@ -180,4 +206,26 @@ fn c_flags(cache: &Path) -> Result<OsString> {
     // of cryptography that nothing calls.
     flags.push("-fno-asynchronous-unwind-tables");
     Ok(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_that_is_too_old_is_told_with_the_cure() {
+        let old = verify_version("rustc 1.85.0 (4d91de4e4 2025-02-17) (built from a tarball)\n");
+
+        let told = old.expect_err("is older than the workspace").to_string();
+        assert!(told.contains("1.85.0"), "{told}");
+        assert!(told.contains("bookworm-security"), "{told}");
+        assert!(told.contains("apt-get update"), "{told}");
+    }
+
+    #[test]
+    fn the_oldest_and_newer_ones_will_do() {
+        for version in [&format!("{RUST_MIN}.0"), "1.300.1", "2.0.0"] {
+            verify_version(&format!("rustc {version} (0 2026-01-01)")).expect("is new enough");
+        }
+    }
 }

@@ -321,7 +321,8 @@ fn provide(shell: &Shell, systems: &[System], consent: Consent) -> Result<()> {
     let packages = COMPILER_PACKAGES.iter().chain(&package::PACKAGES);
     let packages = packages.chain(&sign::PACKAGES);
     let packages: Vec<Package> = packages.chain(special).copied().collect();
-    debian::provide(shell, &packages, consent)
+    debian::provide(shell, &packages, consent)?;
+    compile::verify_compiler(shell)
 }
 
 /// Builds a system's programs, checks them, and returns the folder that holds them.
