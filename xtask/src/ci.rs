@@ -62,7 +62,7 @@ const TEST_PACKAGES: [Package; 17] = [
     },
     Package {
         name: "libnss-wrapper",
-        purpose: "that proxy's users",
+        purpose: "users of that proxy, and names that lead elsewhere",
     },
     Package {
         name: "nginx-light",

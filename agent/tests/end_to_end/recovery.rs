@@ -1,6 +1,7 @@
 //! Whoever dies, the others work again without help.
 
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::harness::{Host, Lab, PASSWORD, PATIENCE, Target, round_trip, wait_for, works};
 
@@ -152,13 +153,58 @@ fn a_clock_wrong_by_years_is_named_and_the_host_comes_back_when_it_is_right() {
     works(&lab.client("home").open(&host.id));
 }
 
+#[test]
+fn a_relay_whose_name_leads_elsewhere_is_found_by_both_ends() {
+    let mut lab = Lab::named("relay.tasuki.test");
+    let names = lab.path("names");
+    let mut change = UNIX_EPOCH;
+    let mut lead_to = |place: IpAddr| {
+        std::fs::write(&names, format!("{place} relay.tasuki.test\n")).expect("is written");
+        // A change within the same second is not seen otherwise.
+        change += Duration::from_secs(1);
+        let file = std::fs::File::options().append(true).open(&names);
+        file.and_then(|file| file.set_modified(change))
+            .expect("gets another time");
+    };
+    let list = names.to_str().expect("is text");
+    let mut host = Host::prepare(&lab, "office", Target::echo().address);
+    let mut client = lab.client("home");
+    for (name, value) in [
+        ("LD_PRELOAD", fake_names().as_str()),
+        ("NSS_WRAPPER_HOSTS", list),
+    ] {
+        host.set(name, value);
+        client.set(name, value);
+    }
+    lead_to(lab.relay_address.ip());
+    host.run();
+    host.wait_until_linked();
+    let open = client.open(&host.id);
+    works(&open);
+
+    lab.move_relay(Ipv4Addr::new(127, 0, 0, 2));
+    open.ended(PATIENCE).says(89, &["was lost"]);
+    lead_to(lab.relay_address.ip());
+
+    host.wait_until_linked_within(BACK_WITHIN);
+    works(&client.open(&host.id));
+}
+
 /// Shows a program another time of day (Debian: faketime).
 fn fake_clock() -> String {
-    let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let library = format!("{folder}/faketime/libfaketime.so.1");
+    preloaded("faketime/libfaketime.so.1", "faketime")
+}
+
+/// Shows a program names of its own (Debian: libnss-wrapper).
+fn fake_names() -> String {
+    preloaded("libnss_wrapper.so", "libnss-wrapper")
+}
+
+fn preloaded(library: &str, package: &str) -> String {
+    let library = format!("/usr/lib/{}-linux-gnu/{library}", std::env::consts::ARCH);
     assert!(
         std::path::Path::new(&library).exists(),
-        "no {library}: apt-get install faketime"
+        "no {library}: apt-get install {package}"
     );
     library
 }

@@ -62,8 +62,13 @@ impl Lab {
 
     /// The same at a name that proxies have in a list of their own, and a port like any.
     pub(crate) fn hidden() -> Self {
+        Self::named(Self::HIDDEN)
+    }
+
+    /// With a relay that has a name.
+    pub(crate) fn named(name: &str) -> Self {
         let relay_address = free_address();
-        let address = format!("{}:{}", Self::HIDDEN, relay_address.port());
+        let address = format!("{name}:{}", relay_address.port());
         let mut lab = Self::make_at("Lab", relay_address, &address, "");
         lab.start_relay();
         lab
@@ -200,6 +205,14 @@ impl Lab {
     pub(crate) fn kill_relay(&mut self) {
         self.relay().kill();
         self.relay = None;
+    }
+
+    /// The relay is stopped, and started at another place with the same port.
+    pub(crate) fn move_relay(&mut self, place: Ipv4Addr) {
+        self.kill_relay();
+        self.relay_address.set_ip(place.into());
+        self.listen = self.relay_address;
+        self.start_relay();
     }
 
     /// What the relay has on disk goes away, as with a dead card.
