@@ -32,7 +32,7 @@ pub fn news(news: Option<&News>, language: Language) -> String {
         };
     };
     let first = match language {
-        Language::English => format!("Version {version} is there; this is {VERSION}."),
+        Language::English => format!("Version {version} is available; this is {VERSION}."),
         Language::Japanese => {
             format!("新しいバージョン {version} があります（現在は {VERSION}）。")
         }
@@ -40,7 +40,7 @@ pub fn news(news: Option<&News>, language: Language) -> String {
     let note = note
         .as_ref()
         .map_or_else(String::new, |note| format!("{note}\n"));
-    let where_to = language.pick("To be found at: ", "入手先：");
+    let where_to = language.pick("Get it at: ", "入手先：");
     format!("{first}\n{note}{where_to}{page}")
 }
 
