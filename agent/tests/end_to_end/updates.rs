@@ -66,7 +66,7 @@ fn a_newer_version_is_told_by_both_programs_and_an_older_one_is_not() {
     let (code, said) = update(&[]);
     assert_eq!(code, Some(0), "{said}");
     for part in [
-        "Version 99.0.0 is there",
+        "Version 99.0.0 is available",
         "By Friday, please.",
         &web.address,
         " 9 tasuki_99.0.0_amd64.deb",
@@ -121,7 +121,7 @@ fn whoever_connects_is_told_once_a_day_is_asked_and_can_switch_it_off() {
         let open = client.open(&host.id);
         wait_for("the news", PATIENCE, || {
             let said = open.process.complained();
-            said.contains("Version 99.0.0 is there").then_some(())
+            said.contains("Version 99.0.0 is available").then_some(())
         });
     }
     assert_eq!(web.asked(), [PATH], "the second time it is known");
