@@ -2,9 +2,10 @@
 //!
 //! What is fetched has a signature of its own; TLS keeps strangers from wasting this PC's time.
 //! The CAs are those that this PC's system trusts. Everything is bounded: the whole time, the
-//! answer, redirects. `url` is where to go, `answer` what came back, both pure.
+//! answer, redirects. `url` is where to go, `exchange` one request and
+//! its answer.
 
-mod answer;
+mod exchange;
 mod url;
 
 #[cfg(test)]
@@ -14,18 +15,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Bytes;
+use hyper::header::LOCATION;
+use hyper::{Response, StatusCode};
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::{CertificateError, ClientConfig};
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use self::answer::Answer;
+use self::exchange::{Wrong, exchange};
 use self::url::Url;
 use super::error::OuterError;
 use super::proxy::{self, Routes};
@@ -128,60 +131,36 @@ impl<'b> Visit<'b> {
 
     async fn follow(&self, mut url: Url) -> Result<Vec<u8>, HttpsError> {
         for _ in 0..=REDIRECTS_MAX {
-            let Answer {
-                status,
-                location,
-                body,
-            } = self.ask(&url).await?;
-            url = match (status, location) {
-                (200, _) => return Ok(body),
-                (300..=399, Some(location)) => {
-                    url.join(&location).map_err(|_| HttpsError::Redirect)?
-                }
-                _ => {
-                    let address = url.endpoint;
-                    return Err(HttpsError::Status { address, status });
-                }
+            let answer = self.ask(&url).await?;
+            let status = answer.status();
+            if status == StatusCode::OK {
+                return Ok(answer.into_body().into());
+            }
+            let location = answer.headers().get(LOCATION);
+            let Some(location) = location.filter(|_| status.is_redirection()) else {
+                let (address, status) = (url.endpoint, status.as_u16());
+                return Err(HttpsError::Status { address, status });
             };
+            let location = location.to_str().map_err(|_| HttpsError::Redirect)?;
+            url = url.join(location).map_err(|_| HttpsError::Redirect)?;
         }
         Err(HttpsError::Redirect)
     }
 
-    async fn ask(&self, url: &Url) -> Result<Answer, HttpsError> {
+    async fn ask(&self, url: &Url) -> Result<Response<Bytes>, HttpsError> {
         let address = &url.endpoint;
-        let lost = |source| HttpsError::Lost {
-            address: address.clone(),
-            source,
-        };
         let stream = self.connect(address).await?;
-        let mut stream = self.shake_hands(stream, address).await?;
+        let stream = self.shake_hands(stream, address).await?;
         let request = url.request(self.browser.user_agent);
-        stream.write_all(request.as_bytes()).await.map_err(lost)?;
-        stream.flush().await.map_err(lost)?;
-        let mut bytes = Vec::new();
-        let mut chunk = [0; 4096];
-        loop {
-            let (read, is_end) = match stream.read(&mut chunk).await {
-                Ok(read) => (read, read == 0),
-                // Servers often leave out the goodbye of TLS; a length tells whether all came.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => (0, true),
-                Err(error) => return Err(lost(error)),
-            };
-            bytes.extend_from_slice(&chunk[..read]);
-            match answer::parse(&bytes, is_end, self.limit) {
-                Ok(Some(answer)) => return Ok(answer),
-                Ok(None) if is_end => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
-                Ok(None) => {}
-                Err(answer::Wrong::Form) => {
-                    let address = address.clone();
-                    return Err(HttpsError::NotHttp { address });
-                }
-                Err(answer::Wrong::Length) => {
-                    let address = address.clone();
-                    return Err(HttpsError::TooLong { address });
-                }
+        let answer = exchange(stream, request, self.limit).await;
+        answer.map_err(|wrong| {
+            let address = address.clone();
+            match wrong {
+                Wrong::Form => HttpsError::NotHttp { address },
+                Wrong::Length => HttpsError::TooLong { address },
+                Wrong::Lost(source) => HttpsError::Lost { address, source },
             }
-        }
+        })
     }
 
     /// Tries the ways to a server, as those to a relay are.

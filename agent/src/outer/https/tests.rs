@@ -6,6 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, server};
@@ -113,6 +114,7 @@ async fn what_lies_there_comes_also_after_a_redirect() {
             "/plain" => "HTTP/1.1 302 Found\r\nLocation: http://a.example/\r\n\r\n".to_owned(),
             "/half" => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhell".to_owned(),
             "/talk" => "220 mail.example ESMTP\r\n".to_owned(),
+            "/less" => "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_owned(),
             _ => "HTTP/1.1 404 Not Found\r\n\r\n".to_owned(),
         };
         say(caller, text).await;
@@ -124,15 +126,64 @@ async fn what_lies_there_comes_also_after_a_redirect() {
     assert_eq!(get("/moved").await.expect("is there"), "hello");
     assert!(matches!(get("/round").await, Err(HttpsError::Redirect)));
     assert!(matches!(get("/plain").await, Err(HttpsError::Redirect)));
-    assert!(matches!(get("/half").await, Err(HttpsError::Lost { .. })));
-    assert!(matches!(
-        get("/talk").await,
-        Err(HttpsError::NotHttp { .. })
-    ));
+    let half = get("/half").await;
+    assert!(
+        matches!(&half, Err(HttpsError::Lost { source, .. }) if source.to_string().contains("before")),
+        "{half:?}"
+    );
+    for path in ["/talk", "/less"] {
+        let got = get(path).await;
+        assert!(matches!(got, Err(HttpsError::NotHttp { .. })), "{got:?}");
+    }
     assert!(matches!(
         get("/gone").await,
         Err(HttpsError::Status { status: 404, .. })
     ));
+}
+
+/// What comes of a server that says `text` and hangs up.
+async fn got(text: String) -> Result<String, HttpsError> {
+    let server = Server::start(move |_path, caller| say(caller, text.clone())).await;
+    server.get("/", TOTAL).await
+}
+
+#[tokio::test]
+async fn a_body_ends_by_length_by_chunks_or_with_the_connection() {
+    let length = found("hello");
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n\
+                  3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
+    let hinted = format!("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{length}");
+    let bare = "HTTP/1.0 200 OK\r\n\r\nhello".to_owned();
+    let half = chunks.split_at(chunks.len() - 5).0.to_owned();
+    for text in [length, chunks.to_owned(), hinted, bare] {
+        assert_eq!(got(text).await.expect("is whole"), "hello");
+    }
+    let got = got(half).await;
+    assert!(matches!(got, Err(HttpsError::Lost { .. })), "{got:?}");
+}
+
+#[tokio::test]
+async fn a_body_has_its_limit_and_not_one_byte_more() {
+    for length in [LIMIT, LIMIT + 1] {
+        let text = "x".repeat(length);
+        for answer in [
+            found(&text),
+            format!("HTTP/1.1 200 OK\r\n\r\n{text}"),
+            format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 1\r\nx\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+                length - 1,
+                "x".repeat(length - 1)
+            ),
+        ] {
+            let got = got(answer).await;
+            if length == LIMIT {
+                assert_eq!(got.expect("is allowed"), text);
+            } else {
+                assert!(matches!(got, Err(HttpsError::TooLong { .. })), "{got:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
