@@ -76,13 +76,11 @@ LangString HOST_NAME ${LANG_JAPANESE} "ホスト"
     LangString HOST_TEXT ${LANG_JAPANESE} "職場の PC 用: 動作している間、ログオン中の画面を自宅から使えるようにします。"
     LangString SERVED ${LANG_ENGLISH} "On this PC the host is a service that an administrator has installed. Nobody else may have another one; ask whoever looks after this PC."
     LangString SERVED ${LANG_JAPANESE} "この PC では、管理者がインストールしたホストがサービスとして動作しています。別のホストはインストールできません。PC の管理者に確認してください。"
-    ; Names of files: without any of \ / : * ? and so on.
-    LangString SHARE ${LANG_ENGLISH} "Share this desktop"
-    LangString SHARE ${LANG_JAPANESE} "この画面を共有"
 !else
     LangString HOST_TEXT ${LANG_ENGLISH} "For the office PC: makes it reachable from home, as a service."
     LangString HOST_TEXT ${LANG_JAPANESE} "職場の PC 用: サービスとして動作し、自宅から接続できるようにします。"
 !endif
+; Names of files: without any of \ / : * ? and so on.
 LangString SETTINGS ${LANG_ENGLISH} "Tasuki host settings"
 LangString SETTINGS ${LANG_JAPANESE} "Tasuki ホストの設定"
 LangString NO_ENTRY ${LANG_ENGLISH} "The host needs tasuki-entry.toml, which you have from whoever runs the relay: put it beside this installer, or name it with /ENTRY=FILE."
@@ -197,9 +195,8 @@ Section /o $(HOST_NAME) HOST_PART
     !ifdef USER
         File "${PROGRAMS}\tasuki-host-background.exe"
         File "${PROGRAMS}\tasuki-desktop.exe"
-        CreateShortcut "$SMPROGRAMS\Tasuki\$(SHARE).lnk" "$INSTDIR\tasuki-host.exe" '${STATE} run --desktop'
         ${If} $ENDED == 1
-            ExecShell "" "$INSTDIR\tasuki-host.exe" '${STATE} run --desktop' SW_SHOWMINIMIZED
+            Exec '"$INSTDIR\tasuki-host-background.exe" ${STATE}'
         ${EndIf}
     !else
         !insertmacro Do '${HOST} service install'
@@ -270,14 +267,25 @@ FunctionEnd
         !endif
         ${If} ${FileExists} "$INSTDIR\tasuki-host.exe"
             !ifdef USER
-                ; It is a program like others, and knows no command that ends it.
-                nsExec::ExecToStack '"$SYSDIR\taskkill.exe" /F /IM tasuki-host.exe'
+                nsExec::ExecToStack '${HOST} ${STATE} stop'
             !else
                 nsExec::ExecToStack '${HOST} service stop'
             !endif
             Pop $0
             Pop $1
             !ifdef USER
+                ${If} $0 != 0
+                    ; None runs; or it is too old to know that command, damaged, or hangs.
+                    ClearErrors
+                    FileOpen $1 "$INSTDIR\tasuki-host.exe" a
+                    ${If} ${Errors}
+                        nsExec::ExecToStack '"$SYSDIR\taskkill.exe" /F /IM tasuki-host.exe'
+                        Pop $0
+                        Pop $1
+                    ${Else}
+                        FileClose $1
+                    ${EndIf}
+                ${EndIf}
                 ${If} $0 == 0
                     StrCpy $ENDED 1
                 ${EndIf}

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use super::update;
 #[cfg(windows)]
 use super::{autostart, protect_settings, service};
-use super::{check, init, reload, rename, reset_identity, run, set_password, status};
+use super::{check, init, reload, rename, reset_identity, run, set_password, status, stop};
 use crate::cli::exit::{self, Exit};
 use crate::config::HostConfig;
 use crate::platform::{self, RUN_HELP};
@@ -57,6 +57,7 @@ enum Command {
     Init(init::Arguments),
     SetPassword(set_password::Arguments),
     Run(run::Arguments),
+    Stop(stop::Arguments),
     Status(status::Arguments),
     Check(check::Arguments),
     Reload(reload::Arguments),
@@ -97,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(state, &arguments),
         Command::SetPassword(arguments) => set_password::run(state, &arguments),
         Command::Run(arguments) => run::run(state, &arguments),
+        Command::Stop(arguments) => stop::run(state, &arguments),
         Command::Status(arguments) => status::run(state, &arguments),
         Command::Check(arguments) => run_check(state, &arguments),
         Command::Reload(arguments) => reload::run(state, &arguments),

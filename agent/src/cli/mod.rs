@@ -29,6 +29,7 @@ mod set_password;
 #[cfg(windows)]
 mod settings;
 mod status;
+mod stop;
 mod update;
 #[cfg(windows)]
 mod window;

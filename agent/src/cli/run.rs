@@ -4,6 +4,7 @@ use std::env::consts::EXE_SUFFIX;
 use std::env::current_exe;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -22,7 +23,8 @@ const CERTIFICATE: &str = "desktop.pem";
 
 const AFTER: &str = "\
 It stays linked to the relay for as long as it runs: after any failure it tries again by itself, \
-and at once when the network changes. Stop it with Ctrl-C (or SIGTERM on Linux); connected clients are told.
+and at once when the network changes. Stop it with Ctrl-C (or SIGTERM on Linux), or \
+tasuki-host stop; connected clients are told.
 
 Settings are read from host.toml in the state directory. A new password or name counts at once, a \
 change of host.toml after `tasuki-host reload`; only log and max_sessions wait for a restart.
@@ -57,7 +59,9 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
     if shared.is_some() {
         say::answer(&SHARED);
     }
-    serve(state, Place::Terminal, shared, platform::asked_to_stop)?;
+    let stopped_by = platform::stopped_by();
+    let stop: Stop = Box::new(|| Ok(Box::pin(platform::asked_to_stop()?)));
+    serve(state, Place::Terminal, shared, stopped_by, stop)?;
     Ok(Exit::Done)
 }
 
@@ -76,13 +80,19 @@ pub(super) fn desktop_program() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// Makes what ends when somebody wants the program to; in the runtime, which it may need. Boxed, so
+/// that all that runs until then is compiled once.
+pub(super) type Stop = Box<dyn FnOnce() -> io::Result<Pin<Box<dyn Future<Output = ()>>>>>;
+
 /// Makes this PC reachable until what `stop` makes, in the runtime, ends. `shared` is the
-/// program that shares the desktop, if that is asked for.
-pub(super) fn serve<S: Future<Output = ()>>(
+/// program that shares the desktop, if that is asked for; `stopped_by` the command that ends it,
+/// if `tasuki-host stop` must not.
+pub(super) fn serve(
     state: Option<&Path>,
     place: Place,
     shared: Option<PathBuf>,
-    stop: impl FnOnce() -> io::Result<S>,
+    stopped_by: Option<String>,
+    stop: Stop,
 ) -> anyhow::Result<()> {
     let dir = StateDir::open(state)?;
     let file = dir.path().join("host.toml");
@@ -106,7 +116,7 @@ pub(super) fn serve<S: Future<Output = ()>>(
         .context("cannot start")?;
     runtime.block_on(async {
         let stop = stop()?;
-        host::run(state, &folder, load, stop).await
+        Box::pin(host::run(state, &folder, load, stopped_by, stop)).await
     })
 }
 

@@ -119,9 +119,9 @@ fn status() -> anyhow::Result<Exit> {
 fn serve(state: Option<&Path>) -> anyhow::Result<Exit> {
     let state = state.map(PathBuf::from);
     service::run(move |stop| {
-        let served = run::serve(state.as_deref(), Place::Service, None, || {
-            Ok(stop.wait_for())
-        });
+        let stop: run::Stop = Box::new(|| Ok(Box::pin(stop.wait_for())));
+        let stopped_by = Some("tasuki-host service stop".to_owned());
+        let served = run::serve(state.as_deref(), Place::Service, None, stopped_by, stop);
         if let Err(error) = &served {
             // A file with mistakes ends it before its log is there.
             log::begin_without_settings();

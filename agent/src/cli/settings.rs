@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use super::autostart::OwnHost;
 use super::exit::Exit;
 use crate::platform;
+use crate::platform::service;
 use crate::platform::settings::{show, tell, words};
-use crate::settings::{Failure, Job};
+use crate::settings::{Failure, Job, Starter};
 use crate::state::StateDir;
 
 /// Runs the program. Nobody sees a terminal: what is in the way has a window of its own.
@@ -33,7 +36,13 @@ pub(super) fn open() -> ExitCode {
 }
 
 fn prepare(state: Option<&Path>) -> Result<Job, Failure> {
-    Ok(Job(StateDir::open(state)?))
+    let dir = StateDir::open(state)?;
+    // A service is started and stopped by its own commands.
+    let starter = (!service::is_installed()).then(|| -> Arc<dyn Starter> {
+        let own = OwnHost::new(dir.path());
+        Arc::new(own)
+    });
+    Ok(Job::new(dir, starter))
 }
 
 /// Something was said to it that it does not know.

@@ -33,6 +33,17 @@ pub enum Request {
     Status,
     /// Identity, wish or `host.toml` have changed on disk: take them up.
     Reload,
+    /// End in order; where the answer says that another command stops you, go on.
+    Stop,
+}
+
+/// What wakes the rest of the host.
+#[derive(Debug, Default)]
+pub struct Bells {
+    /// Identity, wish or settings have changed.
+    pub reload: Notify,
+    /// Somebody who may has asked for the end.
+    pub stop: Notify,
 }
 
 /// The door, open as long as the host runs.
@@ -49,12 +60,12 @@ impl Control {
         Ok(Self { listener })
     }
 
-    /// Answers until dropped. `prepare` hears each request first, and brings `live` up to date;
-    /// a `Reload` then wakes `reload`.
+    /// Answers until dropped. `prepare` hears each request first, and brings `live` up to date; a
+    /// `Reload` then wakes `bells.reload`, and a `Stop` that is granted `bells.stop`.
     pub async fn serve(
         &mut self,
         live: &Arc<Live>,
-        reload: &Arc<Notify>,
+        bells: &Arc<Bells>,
         prepare: impl Fn(Request) + Clone + Send + 'static,
     ) {
         let askers = Arc::new(Semaphore::new(ASKERS_MAX));
@@ -70,10 +81,10 @@ impl Control {
                     continue;
                 }
             };
-            let (live, reload) = (Arc::clone(live), Arc::clone(reload));
+            let (live, bells) = (Arc::clone(live), Arc::clone(bells));
             let prepare = prepare.clone();
             tokio::spawn(async move {
-                let answered = answer(stream, &live, &reload, prepare);
+                let answered = answer(stream, &live, &bells, prepare);
                 // An asker that went away or stays silent is dropped.
                 let _ = timeout(PATIENCE, answered).await;
                 drop(permit);
@@ -85,7 +96,7 @@ impl Control {
 async fn answer(
     stream: impl AsyncRead + AsyncWrite,
     live: &Live,
-    reload: &Notify,
+    bells: &Bells,
     prepare: impl Fn(Request),
 ) -> io::Result<()> {
     let (source, mut sink) = split(stream);
@@ -94,15 +105,19 @@ async fn answer(
     source.read_line(&mut line).await?;
     let request = serde_json::from_str(&line)?;
     prepare(request);
-    match request {
-        Request::Status => {}
-        Request::Reload => reload.notify_one(),
+    if request == Request::Reload {
+        bells.reload.notify_one();
     }
-    let mut answer = serde_json::to_vec(&live.now())?;
+    let status = live.now();
+    let mut answer = serde_json::to_vec(&status)?;
     answer.push(b'\n');
     sink.write_all(&answer).await?;
     // The asker closes first: what it has not read yet may be lost with this end.
-    source.read(&mut [0]).await.map(drop)
+    let closed = source.read(&mut [0]).await.map(drop);
+    if request == Request::Stop && status.stopped_by.is_none() {
+        bells.stop.notify_one();
+    }
+    closed
 }
 
 /// Asks the host that runs on `folder`; `None` if there is none. Not for asynchronous code.
@@ -134,20 +149,48 @@ mod tests {
     async fn answers_with_the_status_and_passes_a_reload_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut control = Control::bind(folder.path()).expect("bind");
-        let live = Arc::new(Live::default());
-        let reload = Arc::new(Notify::new());
+        let (live, bells) = (Arc::new(Live::default()), Arc::new(Bells::default()));
         live.change(|status| status.computer_id = Some("pc-1".into()));
         let path = folder.path().to_owned();
 
         let asked = tokio::task::spawn_blocking(move || ask(&path, Request::Reload));
         let answer = tokio::select! {
-            () = control.serve(&live, &reload, |_| {}) => unreachable!("serves for ever"),
+            () = control.serve(&live, &bells, |_| {}) => unreachable!("serves for ever"),
             answer = asked => answer.expect("no panic").expect("an answer"),
         };
 
         assert_eq!(answer, Some(live.now()));
-        let reloaded = timeout(PATIENCE, reload.notified()).await;
+        let reloaded = timeout(PATIENCE, bells.reload.notified()).await;
         assert!(reloaded.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_end_is_passed_on_unless_another_command_is_for_that() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut control = Control::bind(folder.path()).expect("bind");
+        let live = Arc::new(Live::default());
+        let service = Some("systemctl stop it".to_owned());
+        for (command, patience) in [(service, Duration::ZERO), (None, PATIENCE)] {
+            let bells = Arc::new(Bells::default());
+            live.change(|status| status.stopped_by.clone_from(&command));
+            let path = folder.path().to_owned();
+            let asked = tokio::task::spawn_blocking(move || ask(&path, Request::Stop));
+
+            let stopped = tokio::select! {
+                () = control.serve(&live, &bells, |_| {}) => unreachable!("serves for ever"),
+                stopped = async {
+                    let answer = asked.await.expect("no panic").expect("an answer");
+                    assert_eq!(answer, Some(live.now()));
+                    // Whoever is answered next comes after it.
+                    let path = folder.path().to_owned();
+                    let next = tokio::task::spawn_blocking(move || ask(&path, Request::Status));
+                    next.await.expect("no panic").expect("an answer");
+                    timeout(patience, bells.stop.notified()).await.is_ok()
+                } => stopped,
+            };
+
+            assert_eq!(stopped, command.is_none());
+        }
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ pub(super) async fn keep(host: &Arc<Host>) {
     loop {
         tokio::select! {
             () = keep_one_identity(host) => {}
-            () = host.reload.notified() => tracing::info!("Settings changed; linking anew"),
+            () = host.bells.reload.notified() => tracing::info!("Settings changed; linking anew"),
         }
         host.live.change(|status| status.link = None);
     }

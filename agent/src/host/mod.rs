@@ -2,7 +2,7 @@
 //!
 //! `keeper` holds the link for life, `station` registers, `link` is one link, `call` one
 //! invite, `session` one tunnel. `status` and `control` tell the commands how it stands,
-//! `in_force` are its settings, `rename` is what commands do that take a while.
+//! `in_force` are its settings, `rename` and `stop` are what commands do that take a while.
 //! Must never let a caller past the gate, log content, or end a session because a link ended.
 
 mod call;
@@ -18,6 +18,7 @@ pub mod rename;
 mod session;
 mod station;
 pub mod status;
+pub mod stop;
 mod syslog;
 mod target;
 mod vigil;
@@ -26,14 +27,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 pub use error::LinkError;
 
 use crate::config::{ConfigError, HostConfig};
 use crate::platform;
 use crate::state::HostState;
-use control::{Control, Request};
+use control::{Bells, Control, Request};
 use gate::Doorkeeper;
 use in_force::InForce;
 use pace::Pace;
@@ -53,7 +54,7 @@ struct Host {
     state: HostState,
     settings: Arc<InForce>,
     live: Arc<Live>,
-    reload: Arc<Notify>,
+    bells: Arc<Bells>,
     /// Epoch of the newest link; invites on older ones are stale.
     newest: watch::Sender<u64>,
     doorkeeper: Doorkeeper,
@@ -77,12 +78,14 @@ impl Power for ThisPc {
     }
 }
 
-/// Runs the host until `stop` ends. `folder` is the host's part of the state directory; `load`
-/// reads the settings, now and whenever they have changed.
+/// Runs the host until `stop` ends, or until `tasuki-host stop`, unless `stopped_by` names another
+/// command for that. `folder` is the host's part of the state directory; `load` reads the
+/// settings, now and whenever they have changed.
 pub async fn run(
     state: HostState,
     folder: &Path,
     load: impl Fn() -> Result<HostConfig, ConfigError> + Send + Sync + 'static,
+    stopped_by: Option<String>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let _lock = state.lock()?;
@@ -93,7 +96,7 @@ pub async fn run(
         doorkeeper: Doorkeeper::new(state.clone(), Arc::clone(&settings)),
         pace: Pace::default(),
         live: Arc::default(),
-        reload: Arc::default(),
+        bells: Arc::default(),
         newest: watch::Sender::new(0),
         known_calls: Arc::new(Semaphore::new(CALLS_MAX)),
         strange_calls: Arc::new(Semaphore::new(CALLS_MAX)),
@@ -105,6 +108,7 @@ pub async fn run(
     });
     tracing::info!(target = %config.target, "Host starts");
     host.keep_vigil(&config);
+    host.live.change(|status| status.stopped_by = stopped_by);
     let prepare = {
         let host = Arc::clone(&host);
         move |request| host.prepare_for(request)
@@ -112,7 +116,8 @@ pub async fn run(
     tokio::select! {
         () = stop => {}
         () = keeper::keep(&host) => {}
-        () = control.serve(&host.live, &host.reload, prepare) => {}
+        () = host.bells.stop.notified() => {}
+        () = control.serve(&host.live, &host.bells, prepare) => {}
     }
     host.say_good_bye(config.max_sessions).await;
     tracing::info!("Host stops");

@@ -32,6 +32,9 @@ pub struct Status {
     pub refused_settings: Option<String>,
     /// Keys of `host.toml` that have changed and wait for the next start.
     pub waiting_settings: Vec<String>,
+    /// The command that stops it, where the system has started it as a service; otherwise
+    /// `tasuki-host stop` does.
+    pub stopped_by: Option<String>,
 }
 
 /// A link to a relay.

@@ -12,7 +12,9 @@
 //! - `ControlListener` and `reach_control`: how the commands reach the running host; whoever
 //!   may not open its folder may not speak to it.
 //! - `asked_to_stop()`: a future that ends when somebody wants this program to end;
-//!   `survive_ctrl_c()`: from now on Ctrl-C makes a prompt fail instead.
+//!   `survive_ctrl_c()`: from now on Ctrl-C makes a prompt fail instead;
+//!   `stopped_by()`: the command that stops this program, where the system has started it and
+//!   would start it again.
 //! - `open_descriptor(number)`: what a shell has opened for this program.
 //! - `service_log()`: where a service's warnings go; `is_guarded()`: a host that runs as a
 //!   service keeps this user from running another one.
@@ -44,8 +46,8 @@ use windows as imp;
 pub(crate) use imp::{
     Awake, ControlListener, ProxySystem, RUN_HELP, STATE_HELP, VIEWER, asked_to_stop, desktop_port,
     host_name, is_guarded, keep_awake, make_private_folder, open_descriptor, open_private,
-    open_public, protect, reach_control, service_log, state_root, survive_ctrl_c, sync_folder,
-    system_root, time_zone, tune, unprotect, viewer_settings,
+    open_public, protect, reach_control, service_log, state_root, stopped_by, survive_ctrl_c,
+    sync_folder, system_root, time_zone, tune, unprotect, viewer_settings,
 };
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use protocol::file::announcement::HttpsAddress;
 
+use super::failure::Failure;
 use super::job::Outcome;
 use super::order::Order;
 use super::values::ProxyKind;
@@ -30,6 +31,7 @@ pub struct Fields {
     pub user_agent: String,
     pub stay_awake: bool,
     pub updates: bool,
+    pub at_logon: bool,
 }
 
 /// Something happened.
@@ -49,6 +51,10 @@ pub enum Event {
     Status(Status, String),
     /// What was to be saved has been, or not.
     Done(Box<Outcome>),
+    /// Somebody wants the desktop to be shared, or no longer.
+    Share,
+    /// How the host stands after that, or what was in the way.
+    Shared(Result<Status, Failure>),
     /// Somebody asks for a newer version.
     Look,
     /// What came of that.
@@ -72,6 +78,7 @@ pub enum Place {
     ProxyUser,
     ProxyPassword,
     UserAgent,
+    Share,
     Save,
 }
 
@@ -81,6 +88,10 @@ pub enum Effect {
     Nothing,
     /// `Done` follows.
     Run(Box<Order>),
+    /// Start the host; `Shared` follows.
+    Share,
+    /// End it; `Shared` follows.
+    Unshare,
     /// Show the folder.
     Open(PathBuf),
     /// `Looked` follows.
@@ -115,6 +126,10 @@ pub struct View {
     pub has_proxy_user: bool,
     /// The same for the window's own password.
     pub is_protected: bool,
+    /// The host is this user's own, to be started and ended.
+    pub is_own: bool,
+    /// What the button for that says.
+    pub share: &'static str,
     /// Where a newer version is can be asked for.
     pub has_news: bool,
     /// How the host stands, and its version; lines end with `\n`.

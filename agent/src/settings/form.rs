@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::event::{Effect, Event, Fields, Place, Reaction, View};
-use super::job::{Failure, Outcome, Saved, Snapshot};
+use super::failure::Failure;
+use super::job::{Outcome, Saved, Snapshot};
 use super::order::{Shown, order};
 use super::values::ProxyKind;
 use super::words::Words;
@@ -21,19 +22,24 @@ pub struct Form {
     shown: Shown,
     is_prepared: bool,
     logs: PathBuf,
-    state: String,
+    host: Status,
+    /// What is wrong with `host.toml`.
+    mistakes: Option<String>,
     rule: String,
     window_rule: String,
     proxy: ProxyKind,
     wants_protection: bool,
     status: &'static str,
     notice: String,
-    is_saving: bool,
+    /// Something is saved, or the host is being started or ended.
+    is_busy: bool,
     /// Somebody has asked for a newer version.
     is_looking: bool,
     news: Option<News>,
     /// Somebody was told that leaving now loses what was typed.
     is_warned: bool,
+    /// Somebody was told whom the end would cut off.
+    is_told_of_sessions: bool,
 }
 
 impl Form {
@@ -44,17 +50,19 @@ impl Form {
             shown: Shown::default(),
             logs: PathBuf::new(),
             is_prepared: false,
-            state: String::new(),
+            host: Status::default(),
+            mistakes: None,
             rule: String::new(),
             window_rule: String::new(),
             proxy: ProxyKind::default(),
             wants_protection: false,
             status: words.hello,
             notice: String::new(),
-            is_saving: false,
+            is_busy: false,
             is_looking: false,
             news: None,
             is_warned: false,
+            is_told_of_sessions: false,
         };
         let fields = form.show(snapshot);
         form.tell_news();
@@ -64,20 +72,22 @@ impl Form {
     /// What something leads to. Events that have no place now lead to nothing.
     pub fn on(&mut self, event: Event) -> Reaction {
         match event {
-            Event::Status(status, typed) => self.heard(&status, &typed),
-            Event::Done(outcome) if self.is_saving => self.done(*outcome),
-            Event::Typed(fields) if !self.is_saving => {
+            Event::Status(status, typed) => self.heard(status, &typed),
+            Event::Done(outcome) if self.is_busy => self.done(*outcome),
+            Event::Typed(fields) if !self.is_busy => {
                 self.typed(&fields);
                 Reaction::of(Effect::Nothing)
             }
-            Event::Save(fields) if !self.is_saving => self.save(&fields),
-            Event::Leave(fields) if !self.is_saving => self.leave(&fields),
+            Event::Save(fields) if !self.is_busy => self.save(&fields),
+            Event::Leave(fields) if !self.is_busy => self.leave(&fields),
+            Event::Share if !self.is_busy => self.share(),
+            Event::Shared(standing) if self.is_busy => self.shared(standing),
             Event::Copied => {
                 self.status = self.words.copied;
                 Reaction::of(Effect::Nothing)
             }
             Event::Logs => Reaction::of(Effect::Open(self.logs.clone())),
-            Event::Look if !self.is_looking && !self.is_saving => self.look(),
+            Event::Look if !self.is_looking && !self.is_busy => self.look(),
             Event::Looked(looked) => self.looked(looked),
             Event::News(news) => {
                 self.news = news;
@@ -85,29 +95,46 @@ impl Form {
                 Reaction::of(Effect::Nothing)
             }
             Event::Browse => self.browse(),
-            Event::Done(_) | Event::Typed(_) | Event::Save(_) | Event::Leave(_) | Event::Look => {
-                Reaction::of(Effect::Nothing)
-            }
+            Event::Done(_)
+            | Event::Typed(_)
+            | Event::Save(_)
+            | Event::Leave(_)
+            | Event::Share
+            | Event::Shared(_)
+            | Event::Look => Reaction::of(Effect::Nothing),
         }
     }
 
     /// What is to be seen now.
     pub fn view(&self) -> View {
-        let is_asking = !self.is_saving;
+        let is_asking = !self.is_busy;
         let has_values = is_asking && self.shown.values.is_some();
+        let words = self.words;
+        let state = words.state(&self.host, self.is_prepared, self.is_own());
         View {
             is_asking,
             has_values,
             has_proxy_address: has_values && self.proxy.has_address(),
             has_proxy_user: has_values && self.proxy.has_user(),
             is_protected: is_asking && self.wants_protection,
+            is_own: self.is_own(),
+            share: if self.host.running {
+                words.unshare
+            } else {
+                words.share
+            },
             has_news: self.news.is_some(),
-            state: format!("{}\n{}", self.state, self.version()),
+            state: format!("{state}\n{}", self.version()),
             rule: self.rule.clone(),
             window_rule: self.window_rule.clone(),
             status: self.status,
             notice: self.notice.clone(),
         }
+    }
+
+    /// The host is no service.
+    fn is_own(&self) -> bool {
+        self.shown.at_logon.is_some()
     }
 
     /// What this is, and what there is.
@@ -164,29 +191,33 @@ impl Form {
             is_prepared,
             is_protected,
             values,
+            at_logon,
             logs,
             news,
         } = snapshot;
         let computer_id = status.computer_id.clone().unwrap_or_default();
-        let values = match values {
-            Ok(values) => Some(values),
-            Err(error) => {
-                self.notice = self.words.unreadable(&Failure::from(error));
-                None
-            }
+        let (values, mistakes) = match values {
+            Ok(values) => (Some(values), None),
+            Err(error) => (None, Some(self.words.unreadable(&Failure::from(error)))),
         };
+        if let Some(mistakes) = &mistakes {
+            self.notice.clone_from(mistakes);
+        }
+        self.mistakes = mistakes;
         self.shown = Shown {
             computer_id: computer_id.clone(),
             is_protected,
+            at_logon,
             values: values.clone(),
         };
         self.is_prepared = is_prepared;
         self.logs = logs;
         self.news = news;
-        self.state = self.words.state(&status, is_prepared);
+        self.host = status;
         let mut fields = Fields {
             computer_id,
             is_protected,
+            at_logon: at_logon.unwrap_or_default(),
             ..Fields::default()
         };
         if let Some(values) = values {
@@ -203,9 +234,9 @@ impl Form {
         fields
     }
 
-    fn heard(&mut self, status: &Status, typed: &str) -> Reaction {
-        self.state = self.words.state(status, self.is_prepared);
+    fn heard(&mut self, status: Status, typed: &str) -> Reaction {
         let id = status.computer_id.clone().unwrap_or_default();
+        self.host = status;
         let is_new = id != self.shown.computer_id;
         // What somebody is typing stays.
         let is_touched = typed != self.shown.computer_id;
@@ -213,7 +244,7 @@ impl Form {
             self.shown.computer_id.clone_from(&id);
         }
         Reaction {
-            computer_id: (is_new && !is_touched && !self.is_saving).then_some(id),
+            computer_id: (is_new && !is_touched && !self.is_busy).then_some(id),
             ..Reaction::of(Effect::Nothing)
         }
     }
@@ -229,6 +260,65 @@ impl Form {
         };
         self.proxy = fields.proxy;
         self.is_warned = false;
+        self.is_told_of_sessions = false;
+    }
+
+    /// Starts or ends the host, unless something has to come before that.
+    fn share(&mut self) -> Reaction {
+        let words = self.words;
+        if !self.is_own() {
+            return Reaction::of(Effect::Nothing);
+        }
+        if let Some((notice, place)) = self.before_sharing() {
+            self.status = words.sharing(self.host.running);
+            self.notice = notice;
+            return Reaction {
+                focus: Some(place),
+                ..Reaction::of(Effect::Nothing)
+            };
+        }
+        self.is_busy = true;
+        self.notice.clear();
+        let (status, effect) = if self.host.running {
+            (words.ending, Effect::Unshare)
+        } else {
+            (words.starting, Effect::Share)
+        };
+        self.status = status;
+        Reaction::of(effect)
+    }
+
+    /// What is in the way, and where it is put right.
+    fn before_sharing(&mut self) -> Option<(String, Place)> {
+        let words = self.words;
+        if self.host.running {
+            let is_told = self.is_told_of_sessions;
+            self.is_told_of_sessions = !self.host.sessions.is_empty();
+            let is_asked = self.is_told_of_sessions && !is_told;
+            return is_asked.then(|| (words.somebody_connected.to_owned(), Place::Share));
+        }
+        if !self.is_prepared {
+            return Some((words.unprepared.to_owned(), Place::Share));
+        }
+        if !self.host.password_set {
+            return Some((words.no_password.to_owned(), Place::Password));
+        }
+        // With these no host starts.
+        self.mistakes.clone().map(|text| (text, Place::Share))
+    }
+
+    fn shared(&mut self, standing: Result<Status, Failure>) -> Reaction {
+        self.is_busy = false;
+        self.is_told_of_sessions = false;
+        match standing {
+            Ok(status) => self.host = status,
+            Err(failure) => self.notice = self.words.failure(&failure),
+        }
+        self.status = self.words.sharing(self.host.running);
+        Reaction {
+            focus: Some(Place::Share),
+            ..Reaction::of(Effect::Nothing)
+        }
     }
 
     fn save(&mut self, fields: &Fields) -> Reaction {
@@ -249,7 +339,7 @@ impl Form {
             self.status = self.words.nothing_new;
             return Reaction::of(Effect::Nothing);
         }
-        self.is_saving = true;
+        self.is_busy = true;
         self.status = self.words.saving;
         Reaction::of(Effect::Run(Box::new(wanted)))
     }
@@ -271,14 +361,14 @@ impl Form {
     }
 
     fn done(&mut self, outcome: Outcome) -> Reaction {
-        self.is_saving = false;
+        self.is_busy = false;
         let Outcome { done, now } = outcome;
         let is_done = done.is_ok();
         let mut reaction = Reaction::of(Effect::Nothing);
         // What could not be saved stays where it was typed.
         match now {
             Ok(snapshot) if is_done => reaction.fields = Some(self.show(snapshot)),
-            Ok(snapshot) => self.state = self.words.state(&snapshot.status, snapshot.is_prepared),
+            Ok(snapshot) => self.host = snapshot.status,
             Err(failure) => self.notice = self.words.failure(&failure),
         }
         let (status, notice, place) = match done {

@@ -25,6 +25,7 @@ fn snapshot() -> Snapshot {
         is_prepared: true,
         is_protected: false,
         values: Ok(Values::of(&config())),
+        at_logon: Some(false),
         logs: "logs".into(),
         news: None,
     }
@@ -346,4 +347,152 @@ fn whoever_asks_for_a_newer_version_is_answered_once() {
     form.on(Event::Looked(Ok(None)));
     assert_eq!(form.view().status, form.words.looked);
     assert!(form.view().notice.contains("No newer one"));
+}
+
+/// A window over a host that stands like that.
+fn standing(change: impl FnOnce(&mut Snapshot)) -> Form {
+    let mut snapshot = snapshot();
+    change(&mut snapshot);
+    Form::new(Words::of(Language::English), snapshot).0
+}
+
+fn running(sessions: usize) -> Status {
+    let session = crate::host::status::Session {
+        number: 1,
+        client: "192.0.2.1:5".into(),
+        user: String::new(),
+        since: 0,
+        streams: 1,
+    };
+    Status {
+        running: true,
+        sessions: vec![session; sessions],
+        ..snapshot().status
+    }
+}
+
+#[test]
+fn one_button_starts_the_host_and_ends_it() {
+    let mut form = standing(|_| {});
+    let words = form.words;
+    assert!(form.view().is_own);
+    assert_eq!(form.view().share, words.share);
+
+    assert!(matches!(form.on(Event::Share).effect, Effect::Share));
+    assert!(!form.view().is_asking, "nothing else meanwhile");
+    for event in [Event::Share, Event::Save(Fields::default())] {
+        assert!(matches!(form.on(event).effect, Effect::Nothing));
+    }
+    let reaction = form.on(Event::Shared(Ok(running(0))));
+    assert_eq!(reaction.focus, Some(Place::Share));
+    assert!(reaction.fields.is_none(), "what is typed stays");
+    assert_eq!(form.view().share, words.unshare);
+    assert_eq!(form.view().status, "The desktop is shared.");
+
+    assert!(matches!(form.on(Event::Share).effect, Effect::Unshare));
+    form.on(Event::Shared(Ok(snapshot().status)));
+    assert_eq!(form.view().share, words.share);
+    assert_eq!(form.view().status, "The desktop is not shared.");
+}
+
+#[test]
+fn what_has_to_come_before_sharing_is_told() {
+    type Case = (fn(&mut Snapshot), Place, &'static str);
+    let cases: [Case; 3] = [
+        (
+            |snapshot| snapshot.is_prepared = false,
+            Place::Share,
+            "tasuki-host init",
+        ),
+        (
+            |snapshot| snapshot.status.password_set = false,
+            Place::Password,
+            "press Save",
+        ),
+        (
+            |snapshot| {
+                snapshot.values = Err(ConfigError::Mistakes {
+                    path: "host.toml".into(),
+                    problems: Problems(Vec::new()),
+                });
+            },
+            Place::Share,
+            "host.toml",
+        ),
+    ];
+    for (change, place, said) in cases {
+        let mut form = standing(change);
+
+        let reaction = form.on(Event::Share);
+
+        assert!(matches!(reaction.effect, Effect::Nothing), "{said}");
+        assert_eq!(reaction.focus, Some(place), "{said}");
+        let view = form.view();
+        assert!(view.is_asking && view.notice.contains(said), "{view:?}");
+        assert_eq!(view.status, "The desktop is not shared.");
+    }
+}
+
+#[test]
+fn whoever_is_connected_is_cut_off_by_the_second_press_only() {
+    let mut form = standing(|snapshot| snapshot.status = running(1));
+
+    assert!(matches!(form.on(Event::Share).effect, Effect::Nothing));
+    assert!(form.view().notice.contains("Somebody is connected"));
+    form.on(Event::Typed(open().1));
+    let again = form.on(Event::Share);
+    assert!(matches!(again.effect, Effect::Nothing), "typed since then");
+    assert!(matches!(form.on(Event::Share).effect, Effect::Unshare));
+}
+
+#[test]
+fn what_could_not_be_started_or_ended_is_told() {
+    for (host, failure) in [
+        (snapshot().status, Failure::NotStarted),
+        (running(0), Failure::Slow),
+    ] {
+        let is_shared = host.running;
+        let mut form = standing(|snapshot| snapshot.status = host);
+        form.on(Event::Share);
+
+        form.on(Event::Shared(Err(failure)));
+
+        let view = form.view();
+        assert!(view.is_asking && view.notice.contains("What to do"));
+        assert_eq!(view.status, form.words.sharing(is_shared));
+    }
+}
+
+#[test]
+fn a_logon_starts_the_host_once_that_is_saved() {
+    let (_, reaction) = save(|fields| fields.at_logon = true);
+    let Effect::Run(order) = reaction.effect else {
+        panic!("nothing is done");
+    };
+    assert_eq!(order.at_logon, Some(true));
+    assert!(order.values.is_none() && order.password.is_none());
+
+    let mut snapshot = snapshot();
+    snapshot.at_logon = Some(true);
+    let (_, fields) = Form::new(Words::of(Language::English), snapshot);
+    assert!(fields.at_logon, "the box shows what holds");
+}
+
+#[test]
+fn a_service_is_not_started_ended_or_changed() {
+    let mut form = standing(|snapshot| {
+        snapshot.at_logon = None;
+        snapshot.status = running(0);
+    });
+
+    assert!(!form.view().is_own);
+    assert!(matches!(form.on(Event::Share).effect, Effect::Nothing));
+    let fields = Fields {
+        at_logon: true,
+        ..open().1
+    };
+    assert!(matches!(
+        form.on(Event::Save(fields)).effect,
+        Effect::Nothing
+    ));
 }

@@ -1,20 +1,18 @@
 //! What the tool reads from this PC, and the one thing at a time that it changes there.
 
-use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use toml_edit::TomlError;
-
+use super::failure::Failure;
 use super::order::{Order, Protection};
-use super::password::{SettingsPassword, Unusable};
+use super::password::SettingsPassword;
+use super::share::Starter;
 use super::values::{PASSWORD_FILE, Values, change};
 use crate::config::{ConfigError, HostConfig, Password};
 use crate::host::control::{Request, ask};
-use crate::host::rename::{RenameError, Renamed, rename};
+use crate::host::rename::{Renamed, rename};
 use crate::host::status::Status;
-use crate::message::{Explain, Explanation, Language};
-use crate::state::{StateDir, StateError};
-use crate::tunnel::TunnelError;
+use crate::state::StateDir;
 use crate::tunnel::password::PasswordRecord;
 use crate::update::{Lookout, News};
 
@@ -31,6 +29,8 @@ pub struct Snapshot {
     pub is_protected: bool,
     /// Of `host.toml`, unless it has mistakes.
     pub values: Result<Values, ConfigError>,
+    /// Whether a logon starts the host; none where that is not this user's own.
+    pub at_logon: Option<bool>,
     /// Where the logs lie.
     pub logs: PathBuf,
     /// A newer version that somebody has found, unless nobody wants to be told.
@@ -51,52 +51,23 @@ pub struct Saved {
     pub renamed: Option<Renamed>,
 }
 
-/// What was in the way.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Tunnel(#[from] TunnelError),
-    #[error(transparent)]
-    Password(#[from] Unusable),
-    #[error("host.toml cannot be changed")]
-    Change(#[from] TomlError),
-    #[error("the running host does not answer")]
-    Ask(#[from] io::Error),
-}
-
-impl From<RenameError> for Failure {
-    fn from(error: RenameError) -> Self {
-        match error {
-            RenameError::State(error) => Self::State(error),
-            RenameError::Ask(error) => Self::Ask(error),
-        }
-    }
-}
-
-impl Failure {
-    /// In plain words, unless it has none of its own.
-    pub(super) fn explain_in(&self, language: Language) -> Option<Explanation> {
-        match self {
-            Self::State(error) => Some(error.explain_in(language)),
-            Self::Config(error) => Some(error.explain_in(language)),
-            Self::Tunnel(_) | Self::Password(_) | Self::Change(_) | Self::Ask(_) => None,
-        }
-    }
-}
-
 /// The host of one state folder, as the tool sees it.
 #[derive(Debug, Clone)]
-pub struct Job(pub StateDir);
+pub struct Job {
+    dir: StateDir,
+    starter: Option<Arc<dyn Starter>>,
+}
 
 impl Job {
+    /// With a `starter` where the host is this user's own, and no service.
+    pub fn new(dir: StateDir, starter: Option<Arc<dyn Starter>>) -> Self {
+        Self { dir, starter }
+    }
+
     /// How everything stands.
     pub fn look(&self) -> Result<Snapshot, Failure> {
-        let host = self.0.host()?;
-        let path = self.0.path().join(HOST_TOML);
+        let host = self.dir.host()?;
+        let path = self.dir.path().join(HOST_TOML);
         let config = HostConfig::load(&path);
         let lookout = self.lookout().ok().flatten();
         let is_told = config.as_ref().is_ok_and(|config| config.updates);
@@ -107,6 +78,7 @@ impl Job {
             is_prepared: host.entry()?.is_some(),
             is_protected: host.settings_password()?.is_some(),
             values: config.map(|config| Values::of(&config)),
+            at_logon: self.starter().map(Starter::is_at_logon),
             logs: directory.unwrap_or_else(|| self.folder().join("log")),
             news: lookout.filter(|_| is_told).and_then(|it| it.known()),
         })
@@ -114,8 +86,8 @@ impl Job {
 
     /// Where to look for newer versions, if an entry file is there.
     pub fn lookout(&self) -> Result<Option<Lookout>, Failure> {
-        let config = HostConfig::load(&self.0.path().join(HOST_TOML))?;
-        let host = self.0.host()?;
+        let config = HostConfig::load(&self.dir.path().join(HOST_TOML))?;
+        let host = self.dir.host()?;
         let entry = host.entry()?;
         Ok(entry.map(|entry| host.lookout(&entry, &config.proxy, &config.user_agent)))
     }
@@ -124,13 +96,13 @@ impl Job {
     pub fn status(&self) -> Result<Status, Failure> {
         Ok(match ask(&self.folder(), Request::Status)? {
             Some(status) => status,
-            None => Status::at_rest(&self.0.host()?)?,
+            None => Status::at_rest(&self.dir.host()?)?,
         })
     }
 
     /// What the window asks for before it opens.
     pub fn password(&self) -> Result<Option<SettingsPassword>, Failure> {
-        let kept = self.0.host()?.settings_password()?;
+        let kept = self.dir.host()?.settings_password()?;
         let password = kept.map(|bytes| SettingsPassword::from_bytes(&bytes));
         Ok(password.transpose()?)
     }
@@ -148,9 +120,10 @@ impl Job {
             proxy_password,
             password,
             protection,
+            at_logon,
             computer_id,
         } = order;
-        let host = self.0.host()?;
+        let host = self.dir.host()?;
         let is_changed = values.is_some();
         if let Some((before, after)) = values {
             self.write(&before, &after, proxy_password.as_ref())?;
@@ -167,11 +140,14 @@ impl Job {
                 host.set_settings_password(Some(kept.as_bytes()))?;
             }
         }
+        if let (Some(starter), Some(at_logon)) = (self.starter(), at_logon) {
+            starter.set_at_logon(at_logon)?;
+        }
         // Taken up together with the name, if there is one.
         if is_changed && computer_id.is_none() {
             ask(&self.folder(), Request::Reload)?;
         }
-        let renamed = computer_id.map(|id| rename(&self.0, &id)).transpose()?;
+        let renamed = computer_id.map(|id| rename(&self.dir, &id)).transpose()?;
         Ok(Saved { renamed })
     }
 
@@ -183,9 +159,9 @@ impl Job {
         proxy_password: Option<&Password>,
     ) -> Result<(), Failure> {
         let secret = proxy_password.map(|password| (PASSWORD_FILE, &**password));
-        let path = self.0.path().join(HOST_TOML);
-        self.0.rewrite(HOST_TOML, secret, |source| {
-            let folder = self.0.path();
+        let path = self.dir.path().join(HOST_TOML);
+        self.dir.rewrite(HOST_TOML, secret, |source| {
+            let folder = self.dir.path();
             HostConfig::parse(source, folder).map_err(ConfigError::of(&path))?;
             let text = change(source, before, after, secret.is_some())?;
             HostConfig::parse(&text, folder).map_err(ConfigError::of(&path))?;
@@ -193,7 +169,15 @@ impl Job {
         })
     }
 
+    pub(super) fn dir(&self) -> &StateDir {
+        &self.dir
+    }
+
+    pub(super) fn starter(&self) -> Option<&dyn Starter> {
+        self.starter.as_deref()
+    }
+
     fn folder(&self) -> PathBuf {
-        self.0.host_folder()
+        self.dir.host_folder()
     }
 }

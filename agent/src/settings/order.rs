@@ -16,6 +16,8 @@ pub struct Order {
     /// For callers.
     pub password: Option<Password>,
     pub protection: Protection,
+    /// Whether a logon shall start the host.
+    pub at_logon: Option<bool>,
     pub computer_id: Option<ComputerId>,
 }
 
@@ -35,6 +37,7 @@ impl Order {
             && self.proxy_password.is_none()
             && self.password.is_none()
             && matches!(self.protection, Protection::Same)
+            && self.at_logon.is_none()
             && self.computer_id.is_none()
     }
 }
@@ -44,6 +47,8 @@ impl Order {
 pub(super) struct Shown {
     pub(super) computer_id: String,
     pub(super) is_protected: bool,
+    /// None: the host is not this user's own.
+    pub(super) at_logon: Option<bool>,
     /// None: `host.toml` has mistakes.
     pub(super) values: Option<Values>,
 }
@@ -67,6 +72,7 @@ impl Reader<'_> {
             computer_id: self.computer_id(fields)?,
             password: self.password(fields)?,
             protection: self.protection(fields)?,
+            at_logon: self.at_logon(fields),
             ..Order::default()
         };
         if let Some(before) = &self.shown.values {
@@ -136,6 +142,11 @@ impl Reader<'_> {
         }
         let password = self.same(password, again, Place::WindowPasswordAgain)?;
         Ok(password.map_or(Protection::Same, Protection::Password))
+    }
+
+    fn at_logon(&self, fields: &Fields) -> Option<bool> {
+        let before = self.shown.at_logon?;
+        (fields.at_logon != before).then_some(fields.at_logon)
     }
 
     fn same(
@@ -242,6 +253,7 @@ mod tests {
         let shown = Shown {
             computer_id: "soumu-hanako".to_owned(),
             is_protected: false,
+            at_logon: Some(false),
             values: Some(values),
         };
         order(Words::of(Language::English), &shown, &fields).expect("is right")

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::job::Failure;
+use super::failure::Failure;
 use super::values::ProxyKind;
 use crate::host::status::{Session, Status, Trouble, time};
 use crate::message::Language;
@@ -16,6 +16,10 @@ pub struct Words {
     /// Family of the letters, and their size in points.
     pub font: (&'static str, u16),
 
+    /// Of one button.
+    pub share: &'static str,
+    pub unshare: &'static str,
+    pub at_logon: &'static str,
     pub computer_id: &'static str,
     pub copy: &'static str,
     pub callers: &'static str,
@@ -57,10 +61,15 @@ pub struct Words {
     pub nothing_new: &'static str,
     pub name_kept: &'static str,
     pub copied: &'static str,
+    pub starting: &'static str,
+    pub ending: &'static str,
     pub looking: &'static str,
     pub looked: &'static str,
     pub not_looked: &'static str,
 
+    pub unprepared: &'static str,
+    pub no_password: &'static str,
+    pub somebody_connected: &'static str,
     pub unsaved: &'static str,
     pub name_later: &'static str,
     pub name_undecided: &'static str,
@@ -120,31 +129,37 @@ impl Words {
         }
     }
 
-    /// How the host stands.
-    pub(super) fn state(&self, status: &Status, is_prepared: bool) -> String {
+    /// Whether the desktop is shared, in one line.
+    pub(super) fn sharing(&self, is_shared: bool) -> &'static str {
+        let (english, japanese) = if is_shared {
+            ("The desktop is shared.", "この画面を共有しています。")
+        } else {
+            ("The desktop is not shared.", "この画面は共有していません。")
+        };
+        self.language.pick(english, japanese)
+    }
+
+    /// How the host stands; one of this user's own or a service.
+    pub(super) fn state(&self, status: &Status, is_prepared: bool, is_own: bool) -> String {
         let mut lines = Vec::new();
         if !is_prepared {
-            lines.push(
-                self.language
-                    .pick(
-                        "This PC does not know any relay yet. Type in a terminal: \
-                     tasuki-host init --entry tasuki-entry.toml",
-                        "このPCには、まだ中継サーバーが登録されていません。ターミナルで次のように\
-                     入力してください：\ntasuki-host init --entry tasuki-entry.toml",
-                    )
-                    .to_owned(),
-            );
+            lines.push(self.unprepared.to_owned());
         }
         lines.push(self.link(status));
         if is_prepared && !status.running {
-            let text = self.language.pick(
-                "To start it: Share this desktop in the start menu, or tasuki-host run --desktop. \
-                 Where it is a service, an administrator types: tasuki-host service start",
-                "開始するには、スタートメニューの「この画面を共有」をクリックするか、\
-                 tasuki-host run --desktop と入力します。サービスの場合は、管理者が次のように\
-                 入力します：tasuki-host service start",
-            );
-            lines.push(text.to_owned());
+            let (english, japanese) = if is_own {
+                (
+                    "To start it, press Share this desktop.",
+                    "開始するには「この画面を共有」を押してください。",
+                )
+            } else {
+                (
+                    "To start it, an administrator types in a terminal: tasuki-host service start",
+                    "開始するには、管理者がターミナルで次のように入力します：\
+                     tasuki-host service start",
+                )
+            };
+            lines.push(self.language.pick(english, japanese).to_owned());
         }
         if let Some(wish) = &status.wish {
             lines.push(match self.language {
@@ -262,10 +277,9 @@ impl Words {
 
     /// What was in the way.
     pub fn failure(&self, failure: &Failure) -> String {
-        match failure.explain_in(self.language) {
-            Some(explanation) => format!("{explanation:#}"),
-            None => self.unexpected(failure),
-        }
+        failure
+            .in_words(self.language)
+            .unwrap_or_else(|| self.unexpected(failure))
     }
 
     /// Something that has no words of its own.
@@ -282,6 +296,9 @@ const ENGLISH: Words = Words {
     title: "Tasuki host settings",
     font: ("Segoe UI", 9),
 
+    share: "S&hare this desktop",
+    unshare: "Stop s&haring",
+    at_logon: "Share whene&ver I log on",
     computer_id: "Computer &ID:",
     copy: "&Copy",
     callers: "Password for connecting from home",
@@ -320,17 +337,26 @@ const ENGLISH: Words = Words {
             What to do: start it without anything behind its name; tasuki-host --help lists the \
             commands for a terminal.",
 
-    hello: "Nothing is changed before you press Save. Connections that are open go on.",
+    hello: "No setting is changed before you press Save. Connections that are open go on.",
     saving: "Saving ...",
     saved: "Saved.",
     not_saved: "Not saved.",
     nothing_new: "Nothing has been changed.",
     name_kept: "Saved, but the computer ID stays as it was.",
     copied: "The computer ID is on the clipboard.",
+    starting: "Starting the host ...",
+    ending: "Ending the host ...",
     looking: "Asking whether there is a newer version ...",
     looked: "Asked whether there is a newer version.",
     not_looked: "Nobody can tell whether there is a newer version.",
 
+    unprepared: "This PC does not know any relay yet. Type in a terminal: tasuki-host init --entry \
+                 tasuki-entry.toml",
+    no_password: "There is no password yet, so nobody could connect.\n\
+                  What to do: type a new password twice and press Save, then press Share this \
+                  desktop again.",
+    somebody_connected: "Somebody is connected, and would be cut off.\n\
+                         What to do: press once more to stop sharing all the same.",
     unsaved: "What you have changed is not saved yet.\n\
               What to do: press Save, or close once more to drop it.",
     name_later: "The host does not run. It asks for the new computer ID when it does.",
@@ -359,6 +385,9 @@ const JAPANESE: Words = Words {
     title: "Tasuki ホストの設定",
     font: ("Yu Gothic UI", 9),
 
+    share: "この画面を共有(&H)",
+    unshare: "共有を停止(&H)",
+    at_logon: "ログオンするたびに共有する(&V)",
     computer_id: "コンピューターID(&I)：",
     copy: "コピー(&C)",
     callers: "自宅から接続するときのパスワード",
@@ -397,17 +426,26 @@ const JAPANESE: Words = Words {
             対処：何も指定せずに起動してください。ターミナルで使うコマンドは tasuki-host --help で\
             確認できます。",
 
-    hello: "「保存」を押すまで何も変わりません。接続中のセッションは続きます。",
+    hello: "「保存」を押すまで設定は変わりません。接続中のセッションは続きます。",
     saving: "保存しています...",
     saved: "保存しました。",
     not_saved: "保存していません。",
     nothing_new: "変更はありません。",
     name_kept: "保存しました。ただし、コンピューターIDは変わっていません。",
     copied: "コンピューターIDをクリップボードにコピーしました。",
+    starting: "ホストを起動しています...",
+    ending: "ホストを終了しています...",
     looking: "新しいバージョンがあるか確認しています...",
     looked: "新しいバージョンがあるか確認しました。",
     not_looked: "新しいバージョンがあるか確認できませんでした。",
 
+    unprepared: "このPCには、まだ中継サーバーが登録されていません。ターミナルで次のように入力\
+                 してください：\ntasuki-host init --entry tasuki-entry.toml",
+    no_password: "パスワードがまだないため、だれも接続できません。\n\
+                  対処：新しいパスワードを2回入力して「保存」を押してから、もう一度「この画面を\
+                  共有」を押してください。",
+    somebody_connected: "接続中の人がいます。共有を停止すると接続が切れます。\n\
+                         対処：それでも停止するには、もう一度押してください。",
     unsaved: "変更がまだ保存されていません。\n\
               対処：「保存」を押すか、破棄するにはもう一度閉じてください。",
     name_later: "ホストが動作していません。次に動作したときに、新しいコンピューターIDを申請します。",

@@ -6,6 +6,8 @@ use super::*;
 fn every_letter_that_alt_reaches_is_used_once() {
     for words in [&ENGLISH, &JAPANESE] {
         let texts = [
+            words.share,
+            words.at_logon,
             words.computer_id,
             words.copy,
             words.password,
@@ -35,6 +37,9 @@ fn every_letter_that_alt_reaches_is_used_once() {
             assert!(letter.is_ascii_uppercase(), "{text}");
             assert!(letters.insert(letter), "{text}: {letter} is used twice");
         }
+        // One button, and one letter for it.
+        assert!(words.share.contains("&h") || words.share.contains("&H"));
+        assert!(words.unshare.contains("&h") || words.unshare.contains("&H"));
     }
 }
 
@@ -71,7 +76,7 @@ fn whatever_is_wrong_with_the_host_is_told_in_the_language() {
     };
 
     for (words, said) in [(&ENGLISH, "No way."), (&JAPANESE, "経路がありません。")] {
-        let text = words.state(&status, false);
+        let text = words.state(&status, false, true);
 
         for part in [said, "line 1: x", "log", "tasuki-host init"] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
@@ -82,16 +87,39 @@ fn whatever_is_wrong_with_the_host_is_told_in_the_language() {
 #[test]
 fn how_to_start_the_host_is_told_when_that_is_what_lacks() {
     for words in [&ENGLISH, &JAPANESE] {
-        let told = |is_prepared, running| {
-            let status = Status {
-                running,
-                ..Status::default()
+        let button = words.share.replace('&', "").replace("(H)", "");
+        for (is_own, how) in [
+            (true, button.as_str()),
+            (false, "tasuki-host service start"),
+        ] {
+            let told = |is_prepared, running| {
+                let status = Status {
+                    running,
+                    ..Status::default()
+                };
+                words.state(&status, is_prepared, is_own).contains(how)
             };
-            let text = words.state(&status, is_prepared);
-            text.contains("tasuki-host service start")
-        };
 
-        assert!(told(true, false));
-        assert!(!told(true, true) && !told(false, false));
+            assert!(told(true, false), "{how}");
+            assert!(!told(true, true) && !told(false, false), "{how}");
+        }
+    }
+}
+
+#[test]
+fn what_keeps_a_host_from_starting_or_ending_is_told_with_what_to_do() {
+    let failures = [
+        Failure::Missing("tasuki-desktop.exe"),
+        Failure::NotStarted,
+        Failure::Slow,
+        Failure::Service("systemctl stop it".to_owned()),
+    ];
+    for (words, what_to_do) in [(&ENGLISH, "What to do:"), (&JAPANESE, "対処：")] {
+        for failure in &failures {
+            let text = words.failure(failure);
+            assert!(text.contains(what_to_do), "{text}");
+        }
+        let text = words.failure(&failures[3]);
+        assert!(text.contains("systemctl stop it"), "{text}");
     }
 }

@@ -26,4 +26,5 @@ mod relaying;
 mod settings;
 mod shared;
 mod ssh;
+mod stop;
 mod updates;

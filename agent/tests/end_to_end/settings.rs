@@ -13,7 +13,7 @@ use crate::harness::{Host, Lab, PATIENCE, Proxy, Target, round_trip, wait_for, w
 const DENIED: &str = "[[address_rule]]\ndeny = \"127.0.0.0/8\"\n";
 
 fn tool(host: &Host) -> Job {
-    Job(StateDir::open(Some(host.state())).expect("opens"))
+    Job::new(StateDir::open(Some(host.state())).expect("opens"), None)
 }
 
 fn values(job: &Job) -> Values {

@@ -208,6 +208,25 @@ fn shoot(
     Ok(album.pictures)
 }
 
+/// A state of the window, and how one gets there.
+struct Shot<'k> {
+    name: &'k str,
+    keys: &'k [String],
+    /// How long it has to stay as it is.
+    rest: Duration,
+    end: End<'k>,
+}
+
+/// How a window goes after its picture.
+#[derive(Debug, Clone, Copy)]
+enum End<'k> {
+    AtOnce,
+    /// It has something to say to that first.
+    Warned,
+    /// These keys first, which put back what others have changed.
+    After(&'k [&'k str]),
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Language {
     English,
@@ -311,15 +330,11 @@ impl<'a> Studio<'a> {
     }
 
     /// Opens the window, types, waits until it has been at rest for a while, takes the picture,
-    /// and closes the window, which has something to say to that if it `is_unsaved`.
-    fn take(
-        &self,
-        stage: &mut Stage<'_>,
-        language: Language,
-        keys: &[String],
-        rest: Duration,
-        is_unsaved: bool,
-    ) -> Result<Picture> {
+    /// and closes the window.
+    fn take(&self, stage: &mut Stage<'_>, language: Language, shot: &Shot<'_>) -> Result<Picture> {
+        let Shot {
+            keys, rest, end, ..
+        } = *shot;
         let window = self.window(stage, language);
         stage.start("wine", window)?;
         let pixels = self.subject.side * self.subject.side;
@@ -336,11 +351,21 @@ impl<'a> Studio<'a> {
             picture.count(ICON) >= ICON_PIXELS,
             "its title bar lacks our icon"
         );
-        if is_unsaved {
-            self.press(stage, "key alt+F4")?;
-            let is_warned = |now: &Picture| now.differs(&picture) >= CURSOR_PIXELS;
-            self.wait(stage, Duration::from_secs(1), is_warned)
-                .context("it lets somebody go who has not saved")?;
+        let has_changed = |now: &Picture| now.differs(&picture) >= CURSOR_PIXELS;
+        match end {
+            End::AtOnce => {}
+            End::Warned => {
+                self.press(stage, "key alt+F4")?;
+                self.wait(stage, Duration::from_secs(1), has_changed)
+                    .context("it lets somebody go who has not saved")?;
+            }
+            End::After(keys) => {
+                for key in keys {
+                    self.press(stage, key)?;
+                }
+                self.wait(stage, rest, has_changed)
+                    .context("what is typed after the picture changes nothing")?;
+            }
         }
         self.press(stage, "key alt+F4")?;
         stage
@@ -425,33 +450,38 @@ impl<'a> Album<'a> {
         keys: Vec<String>,
         rest: Duration,
     ) -> Result<()> {
-        self.add_one(stage, studio, name, &keys, rest, false)
+        for language in Language::ALL {
+            let shot = Shot {
+                name,
+                keys: &keys,
+                rest,
+                end: End::AtOnce,
+            };
+            self.add_one(stage, studio, language, &shot)?;
+        }
+        Ok(())
     }
 
     fn add_one(
         &mut self,
         stage: &mut Stage<'_>,
         studio: &Studio<'_>,
-        name: &str,
-        keys: &[String],
-        rest: Duration,
-        is_unsaved: bool,
+        language: Language,
+        shot: &Shot<'_>,
     ) -> Result<()> {
-        for language in Language::ALL {
-            let name = format!("{name}-{}", language.locale());
-            report::say(&format!("  {name}"));
-            let picture = studio
-                .take(stage, language, keys, rest, is_unsaved)
-                .with_context(|| name.clone())?;
-            picture.save(&self.folder.join(format!("{name}.png")))?;
-            for (other, earlier) in &self.pictures {
-                ensure!(
-                    earlier.differs(&picture) >= CURSOR_PIXELS,
-                    "{name} looks like {other}"
-                );
-            }
-            self.pictures.push((name, picture));
+        let name = format!("{}-{}", shot.name, language.locale());
+        report::say(&format!("  {name}"));
+        let picture = studio
+            .take(stage, language, shot)
+            .with_context(|| name.clone())?;
+        picture.save(&self.folder.join(format!("{name}.png")))?;
+        for (other, earlier) in &self.pictures {
+            ensure!(
+                earlier.differs(&picture) >= CURSOR_PIXELS,
+                "{name} looks like {other}"
+            );
         }
+        self.pictures.push((name, picture));
         Ok(())
     }
 }

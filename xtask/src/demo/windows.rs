@@ -134,6 +134,11 @@ impl Windows<'_> {
             self.is(stage, "running")?;
             Deployment::wait_for_link(stage, |stage| self.host(stage))
         };
+        // Windows would start it again.
+        let call = self.host(stage).arg("stop");
+        is_refused(&call.finish(COMMAND_LIMIT)?, "tasuki-host service stop")?;
+        linked(stage)?;
+
         self.service(stage, "stop")?;
         self.is(stage, "stopped")?;
         self.service(stage, "stop")

@@ -4,6 +4,7 @@ mod control;
 mod network;
 mod peer;
 mod proxy;
+mod unit;
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -21,6 +22,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+pub(crate) use unit::stopped_by;
 use zeroize::Zeroizing;
 
 /// The RDP program that is started if nothing else is said.

@@ -109,6 +109,11 @@ pub(crate) fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// What Windows starts as a service knows that by itself.
+pub(crate) fn stopped_by() -> Option<String> {
+    None
+}
+
 /// With somebody listening, Ctrl-C ends a prompt with an error instead of the program at once,
 /// and the terminal shows again what is typed. Needs a runtime; goes on when that has gone.
 pub(crate) fn survive_ctrl_c() -> io::Result<()> {

@@ -14,7 +14,7 @@ use super::settings_layout::{self as layout, id};
 use super::window::language;
 use crate::config::Password;
 use crate::settings::{
-    Effect, Event, Fields, Form, Job, Order, Place, ProxyKind, SettingsPassword, View, Words,
+    Effect, Event, Fields, Form, Job, Place, ProxyKind, SettingsPassword, View, Words,
 };
 use crate::update::{LookError, in_background, now_in_background};
 
@@ -118,7 +118,7 @@ struct Desk {
     shown: Option<View>,
     sender: SyncSender<Event>,
     news: Receiver<Event>,
-    /// Carries an order out.
+    /// Carries an order out, starts the host or ends it.
     work: Option<JoinHandle<()>>,
     /// Asks the host how it stands, until `ended` says that the window has gone.
     watch: Option<JoinHandle<()>>,
@@ -171,6 +171,7 @@ impl Desk {
                 window.copy(id::COMPUTER_ID);
                 self.on(window, Event::Copied);
             }
+            dialog::Event::Pressed(id::SHARE) => self.on(window, Event::Share),
             dialog::Event::Pressed(id::LOGS) => self.on(window, Event::Logs),
             dialog::Event::Pressed(id::LOOK) => self.on(window, Event::Look),
             dialog::Event::Pressed(id::BROWSE) => self.on(window, Event::Browse),
@@ -198,7 +199,11 @@ impl Desk {
         let reaction = self.form.on(event);
         match reaction.effect {
             Effect::Nothing => {}
-            Effect::Run(order) => self.start(window.waker(), *order),
+            Effect::Run(order) => {
+                self.start(window.waker(), |job| Event::Done(Box::new(job.run(*order))));
+            }
+            Effect::Share => self.start(window.waker(), |job| Event::Shared(job.share())),
+            Effect::Unshare => self.start(window.waker(), |job| Event::Shared(job.unshare())),
             Effect::Open(folder) => open_folder(&folder),
             Effect::Look => self.look(window),
             Effect::Browse(page) => {
@@ -244,6 +249,13 @@ impl Desk {
         if before.as_ref().map(|view| view.has_news) != Some(view.has_news) {
             window.show(id::BROWSE, view.has_news);
         }
+        if before.as_ref().map(|view| view.is_own) != Some(view.is_own) {
+            window.show(id::SHARE, view.is_own);
+            window.show(id::AT_LOGON, view.is_own);
+        }
+        if changed(|view| view.share) {
+            window.set_text(id::SHARE, view.share);
+        }
         if changed(|view| &view.state) {
             window.set_text(id::STATE, &view.state);
         }
@@ -262,13 +274,14 @@ impl Desk {
         self.shown = Some(view);
     }
 
-    fn start(&mut self, waker: Waker, order: Order) {
+    /// Does something that takes a while; the form hears what came of it.
+    fn start(&mut self, waker: Waker, work: impl FnOnce(&Job) -> Event + Send + 'static) {
         let (job, sender) = (self.job.clone(), self.sender.clone());
         // The one before has ended: the form starts no second one.
         self.work = Some(thread::spawn(move || {
-            let outcome = job.run(order);
+            let event = work(&job);
             // Nobody listens when the window has gone.
-            let _ = sender.send(Event::Done(Box::new(outcome)));
+            let _ = sender.send(event);
             waker.wake();
         }));
     }
@@ -320,6 +333,7 @@ fn fields(window: &Window) -> Fields {
         user_agent: text(id::USER_AGENT),
         stay_awake: window.is_checked(id::STAY_AWAKE),
         updates: window.is_checked(id::UPDATES),
+        at_logon: window.is_checked(id::AT_LOGON),
     }
 }
 
@@ -346,6 +360,7 @@ fn fill(window: &Window, fields: &Fields) {
         (id::PROTECT, fields.is_protected),
         (id::STAY_AWAKE, fields.stay_awake),
         (id::UPDATES, fields.updates),
+        (id::AT_LOGON, fields.at_logon),
     ] {
         window.check(id, is_checked);
     }
@@ -370,6 +385,7 @@ fn id_of(place: Place) -> u16 {
         Place::ProxyUser => id::PROXY_USER,
         Place::ProxyPassword => id::PROXY_PASSWORD,
         Place::UserAgent => id::USER_AGENT,
+        Place::Share => id::SHARE,
         Place::Save => id::SAVE,
     }
 }

@@ -32,6 +32,8 @@ pub(super) mod id {
     pub(in super::super) const UPDATES: u16 = 123;
     pub(in super::super) const LOOK: u16 = 124;
     pub(in super::super) const BROWSE: u16 = 125;
+    pub(in super::super) const SHARE: u16 = 126;
+    pub(in super::super) const AT_LOGON: u16 = 127;
     /// Of labels and frames, which nobody asks for anything.
     pub(super) const NOBODY: u16 = 99;
 }
@@ -40,6 +42,8 @@ pub(super) mod id {
 /// has an address, or a user; and while the window has a password.
 pub(super) const GROUPS: [&[u16]; 5] = [
     &[
+        id::SHARE,
+        id::AT_LOGON,
         id::COMPUTER_ID,
         id::COPY,
         id::PASSWORD,
@@ -67,7 +71,7 @@ const PASSWORD_MAX: u16 = 1024;
 const RULES_MAX: u16 = 30_000;
 
 const MARGIN: i16 = 8;
-const COLUMN: i16 = 190;
+const COLUMN: i16 = 200;
 const RIGHT: i16 = MARGIN + COLUMN + MARGIN;
 const WIDTH: i16 = RIGHT + COLUMN + MARGIN;
 const LINE_HEIGHT: i16 = 13;
@@ -76,6 +80,8 @@ const ROW: i16 = 16;
 const INSET: i16 = 7;
 const LABEL_WIDTH: i16 = 72;
 const STATE_HEIGHT: i16 = 46;
+/// What stands beside how the host stands.
+const SHARE_WIDTH: i16 = 114;
 const TOP: i16 = MARGIN + STATE_HEIGHT + 6;
 const BUTTON_HEIGHT: i16 = 15;
 const BUTTON_WIDTH: i16 = 62;
@@ -143,7 +149,11 @@ impl<'w> Sheet<'w> {
 /// The window.
 pub(super) fn controls(words: &Words) -> Vec<Control<'_>> {
     let mut sheet = Sheet(Vec::new());
-    // First in the order of Tab: what is changed most often.
+    let share = WIDTH - MARGIN - SHARE_WIDTH;
+    let place = [share, MARGIN, SHARE_WIDTH, BUTTON_HEIGHT];
+    sheet.add(id::SHARE, Kind::Button, words.share, place);
+    let place = [share, MARGIN + BUTTON_HEIGHT + 6, SHARE_WIDTH, 10];
+    sheet.add(id::AT_LOGON, Kind::Check, words.at_logon, place);
     left(&mut sheet, words);
     right(&mut sheet, words);
     let inner = WIDTH - 2 * MARGIN;
@@ -178,7 +188,7 @@ pub(super) fn controls(words: &Words) -> Vec<Control<'_>> {
         id::STATE,
         Kind::Report,
         "",
-        [MARGIN, MARGIN, inner, STATE_HEIGHT],
+        [MARGIN, MARGIN, share - 8 - MARGIN, STATE_HEIGHT],
     );
     sheet.0
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Album, Language, Studio, Subject};
+use super::{Album, End, Language, Shot, Studio, Subject};
 use crate::demo::deployment::{COMMAND_LIMIT, Deployment};
 use crate::demo::picture::Picture;
+use crate::demo::shared::RUN;
 use crate::demo::stage::Stage;
 use crate::exec::Call;
 use crate::wine::Wine;
@@ -20,6 +21,12 @@ const SUBJECT: Subject = Subject {
 };
 
 const HOST: &str = "tasuki-host.exe";
+const STARTER: &str = "tasuki-host-background.exe";
+/// The program that shares a desktop has to be there. Nobody connects, so any other will do.
+const DESKTOP: &str = "tasuki-desktop.exe";
+const STAND_IN: &str = "passage.exe";
+/// What the registry calls the host that a logon starts.
+const NAME: &str = "Tasuki host";
 const GOOD: &str = "type Quiet-Maple-4071";
 const OTHER: &str = "type Quiet-Maple-4072";
 /// States in which something has been typed and not saved.
@@ -41,15 +48,23 @@ pub(super) fn shoot(
     folder: &Path,
 ) -> Result<Vec<(String, Picture)>> {
     studio.turn_to(SUBJECT, "office")?;
+    bring_programs(studio)?;
     let mut album = Album::new(folder);
     let mut add = |stage: &mut Stage<'_>, name: &str, keys: &[&str], rest: u64| {
-        let name = format!("settings-{name}");
-        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        let is_unsaved = UNSAVED.iter().any(|unsaved| name.ends_with(unsaved));
-        let rest = Duration::from_secs(rest);
-        album.add_one(stage, studio, &name, &keys, rest, is_unsaved)
+        let end = if UNSAVED.contains(&name) {
+            End::Warned
+        } else {
+            End::AtOnce
+        };
+        Language::ALL.into_iter().try_for_each(|language| {
+            add_one(&mut album, stage, studio, language, (name, keys, rest), end)
+        })
     };
     add(stage, "unprepared", &[], 4)?;
+    for language in Language::ALL {
+        introduce(stage, studio, &deployment.entry_file, language)?;
+    }
+    add(stage, "no-password", &["key alt+h"], 4)?;
     for language in Language::ALL {
         start_host(stage, studio, deployment, language)?;
     }
@@ -107,7 +122,91 @@ pub(super) fn shoot(
         introduce(stage, studio, updated, language)?;
     }
     add(stage, "new-version", &["key alt+f"], 6)?;
+    for language in Language::ALL {
+        share(&mut album, stage, studio, language)?;
+    }
     Ok(album.pictures)
+}
+
+/// What the window needs to start a host.
+fn bring_programs(studio: &Studio<'_>) -> Result<()> {
+    for (program, name) in [(STARTER, STARTER), (STAND_IN, DESKTOP)] {
+        fs::copy(studio.programs.join(program), studio.folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// `what` is the state's name, the keys to it, and how many seconds it rests.
+fn add_one(
+    album: &mut Album<'_>,
+    stage: &mut Stage<'_>,
+    studio: &Studio<'_>,
+    language: Language,
+    what: (&str, &[&str], u64),
+    end: End<'_>,
+) -> Result<()> {
+    let (name, keys, rest) = what;
+    let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+    let shot = Shot {
+        name: &format!("settings-{name}"),
+        keys: &keys,
+        rest: Duration::from_secs(rest),
+        end,
+    };
+    album.add_one(stage, studio, language, &shot)
+}
+
+/// The window starts the host and ends it in order, and lets Windows start it.
+fn share(
+    album: &mut Album<'_>,
+    stage: &mut Stage<'_>,
+    studio: &Studio<'_>,
+    language: Language,
+) -> Result<()> {
+    let before = log_of(studio, language)?;
+    // Wine's desktop would stay for as long as the host.
+    let end = End::After(&["key alt+h"]);
+    let shared = ("shared", &["key alt+h"][..], 8);
+    add_one(album, stage, studio, language, shared, end)?;
+    let again = ["key alt+h", "sleep 15", "key alt+h"];
+    let ended = ("no-longer-shared", &again[..], 8);
+    add_one(album, stage, studio, language, ended, End::AtOnce)?;
+    let after = log_of(studio, language)?;
+    for event in ["Host starts", "Linked", "Host stops"] {
+        let count = |log: &str| log.matches(event).count();
+        ensure!(
+            count(&after) == count(&before) + 2,
+            "not twice \"{event}\" in {}",
+            after.trim_start_matches(&before)
+        );
+    }
+
+    let at_logon = ("at-logon", &["key alt+v", "key alt+s"][..], 4);
+    add_one(album, stage, studio, language, at_logon, End::AtOnce)?;
+    let query = |stage: &Stage<'_>| {
+        let call = |loader: &str| stage.call(loader);
+        let call = studio.wine.call(call, Path::new("reg"));
+        call.args(["query", RUN, "/v", NAME]).finish(COMMAND_LIMIT)
+    };
+    let said = query(stage)?.stdout;
+    let state = Wine::path(&studio.state(language));
+    ensure!(
+        said.contains(STARTER) && said.contains(&state),
+        "at a logon Windows starts {said}"
+    );
+    let off = host(stage, studio, language).args(["autostart", "off"]);
+    off.output(COMMAND_LIMIT)?;
+    ensure!(!query(stage)?.status.success(), "Windows still starts it");
+    Ok(())
+}
+
+/// All that a host has logged.
+fn log_of(studio: &Studio<'_>, language: Language) -> Result<String> {
+    let mut log = String::new();
+    for file in fs::read_dir(studio.state(language).join("host/log"))? {
+        log.push_str(&fs::read_to_string(file?.path())?);
+    }
+    Ok(log)
 }
 
 fn host_name(language: Language) -> String {

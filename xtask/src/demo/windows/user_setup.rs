@@ -79,26 +79,30 @@ impl Windows<'_> {
         check_says(&programs, "The relay can be reached.")?;
         let installed = self.user_files()?;
 
-        // As the user does it.
-        let entry = stage.path("share.lnk");
-        let menu = self.user_path(START_MENU)?;
-        fs::copy(menu.join("Share this desktop.lnk"), &entry)?;
-        self.call(stage, Path::new("start"))
-            .arg(Wine::path(&entry))
-            .output(COMMAND_LIMIT)?;
+        // As the settings do it.
+        let starter = programs.join("tasuki-host-background.exe");
+        let share = |stage: &Stage<'_>| -> Result<()> {
+            let call = self.call(stage, &starter).arg("--state");
+            let call = call.arg(self.user_folder(STATE)?);
+            call.output(COMMAND_LIMIT).map(drop)
+        };
+        share(stage)?;
         self.user_host_is_linked(stage, 1)?;
+        self.user_host_stops(stage)?;
+        share(stage)?;
+        self.user_host_is_linked(stage, 2)?;
 
         // A running host is renewed, and runs again.
         self.set_up(stage, &installers.next, &[])?;
         self.is_whole_for_user(stage, NEXT)?;
         same_files(&installed, &self.user_files()?, "an upgrade")?;
-        self.user_host_is_linked(stage, 2)?;
+        self.user_host_is_linked(stage, 3)?;
         self.refuse_while_in_use(stage)?;
         fs::remove_file(programs.join("tasuki-desktop.exe"))?;
         self.set_up(stage, &installers.next, &[])?;
         self.is_whole_for_user(stage, NEXT)?;
         same_files(&installed, &self.user_files()?, "a repair")?;
-        self.user_host_is_linked(stage, 3)?;
+        self.user_host_is_linked(stage, 4)?;
 
         self.let_it_start_with_windows(stage)?;
         self.set_up(stage, &installers.next, &["/MODE=client"])?;
@@ -197,7 +201,21 @@ impl Windows<'_> {
             .args(["--state", &self.user_folder(STATE)?]))
     }
 
-    /// Waits until the user's host, which was started so many times, is linked under its name.
+    /// The command ends a host that runs, and says that none does.
+    fn user_host_stops(&self, stage: &Stage<'_>) -> Result<()> {
+        let said = self.user_host(stage)?.arg("stop").output(COMMAND_LIMIT)?;
+        ensure!(said.contains("has stopped"), "stop says: {said}");
+        let none = self.user_host(stage)?.arg("stop").finish(COMMAND_LIMIT)?;
+        ensure!(
+            none.status.code() == Some(1) && none.stderr.contains("not running"),
+            "stop says of no host: {}",
+            none.stderr
+        );
+        Ok(())
+    }
+
+    /// Waits until the user's host, which was started so many times, is linked under its name. Each
+    /// time before it has ended in order.
     fn user_host_is_linked(&self, stage: &mut Stage<'_>, starts: usize) -> Result<()> {
         let state = self.user_folder(STATE)?;
         Deployment::wait_for_link(stage, |stage| self.host(stage).args(["--state", &state]))?;
@@ -207,8 +225,12 @@ impl Windows<'_> {
         for file in fs::read_dir(self.user_path(STATE)?.join("host/log"))? {
             log.push_str(&fs::read_to_string(file?.path())?);
         }
-        let seen = log.matches("Host starts").count();
-        ensure!(seen == starts, "started {seen} times and not {starts}");
+        let seen = ["Host starts", "Host stops"].map(|event| log.matches(event).count());
+        ensure!(
+            seen == [starts, starts - 1],
+            "started and ended in order {seen:?} times, the latter not {}",
+            starts - 1
+        );
         Ok(())
     }
 
@@ -229,11 +251,7 @@ impl Windows<'_> {
         }
         let menu = names_in(&self.user_path(START_MENU)?)?;
         ensure!(
-            menu == [
-                "Share this desktop.lnk",
-                "Tasuki host settings.lnk",
-                "Tasuki.lnk"
-            ],
+            menu == ["Tasuki host settings.lnk", "Tasuki.lnk"],
             "the start menu has {menu:?}"
         );
         let key = format!(r"{UNINSTALL}\Tasuki");
