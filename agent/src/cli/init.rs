@@ -8,7 +8,8 @@ use protocol::id::ComputerId;
 use super::exit::{Exit, UsageError};
 use super::{read_entry, say};
 use crate::host::control::{Request, ask};
-use crate::platform::{RUN_HELP, propose_computer_id};
+use crate::host::prepare::{Prepared, prepare};
+use crate::platform::RUN_HELP;
 use crate::state::{HostState, StateDir, entry_beside_executable};
 
 const AFTER: &str = "\
@@ -43,9 +44,8 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
     let source = read_entry(&path)?;
     let dir = StateDir::open(state)?;
     let host = dir.host()?;
-    let entry = host.adopt_entry(&source)?;
-    let is_new = host.existing_identity()?.is_none();
-    host.identity()?;
+    let prepared = prepare(&host, &source, arguments.id.as_ref())?;
+    let entry = &prepared.entry;
     say::answer(&format!(
         "This office PC belongs to the deployment \"{}\".",
         entry.name
@@ -54,25 +54,17 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
         "The deployment's key, to compare with what the operator was shown: {}",
         entry.deployment_key
     ));
-    if is_new {
+    if prepared.is_new {
         say::answer(&"The identity of this PC was made just now and never leaves it.");
     }
-    say::answer(&settle_name(&host, arguments.id.as_ref())?);
+    say::answer(&name(&prepared));
     let running = ask(&dir.host_folder(), Request::Reload).ok().flatten();
     say::answer(&next_step(&host, running.is_some())?);
     Ok(Exit::Done)
 }
 
-fn settle_name(host: &HostState, id: Option<&ComputerId>) -> anyhow::Result<String> {
-    let held = host.claim()?.map(|signed| signed.claim.computer_id);
-    let wish = match (id, &held) {
-        (Some(id), Some(held)) if id == held => None,
-        (Some(id), _) => Some(id.clone()),
-        (None, Some(_)) => host.wish()?,
-        (None, None) => Some(host.wish()?.unwrap_or_else(propose_computer_id)),
-    };
-    host.set_wish(wish.as_ref())?;
-    Ok(match (held, wish) {
+fn name(prepared: &Prepared) -> String {
+    match (&prepared.held, &prepared.wish) {
         (Some(held), None) => format!("The computer ID is {held}."),
         (Some(held), Some(wish)) => {
             format!("The computer ID is {held}; this PC will ask the relay for {wish} instead.")
@@ -81,7 +73,7 @@ fn settle_name(host: &HostState, id: Option<&ComputerId>) -> anyhow::Result<Stri
             "This PC will ask the relay for the computer ID {wish} (another one: tasuki-host rename NAME)."
         ),
         (None, None) => "It has no computer ID yet.".to_owned(),
-    })
+    }
 }
 
 fn next_step(host: &HostState, running: bool) -> anyhow::Result<String> {

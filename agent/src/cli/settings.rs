@@ -10,7 +10,7 @@ use crate::platform;
 use crate::platform::service;
 use crate::platform::settings::{show, tell, words};
 use crate::settings::{Failure, Job, Starter};
-use crate::state::StateDir;
+use crate::state::{StateDir, entry_beside_executable};
 
 /// Runs the program. Nobody sees a terminal: what is in the way has a window of its own.
 pub(super) fn open() -> ExitCode {
@@ -42,7 +42,11 @@ fn prepare(state: Option<&Path>) -> Result<Job, Failure> {
         let own = OwnHost::new(dir.path());
         Arc::new(own)
     });
-    Ok(Job::new(dir, starter))
+    let job = Job::new(dir, starter);
+    if let Some(entry) = entry_beside_executable() {
+        job.prepare(&entry)?;
+    }
+    Ok(job)
 }
 
 /// Something was said to it that it does not know.

@@ -14,6 +14,7 @@ mod keeper;
 mod link;
 pub mod log;
 mod pace;
+pub mod prepare;
 pub mod rename;
 mod session;
 mod station;

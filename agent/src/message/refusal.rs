@@ -184,7 +184,7 @@ const TABLE: &[(RefusalCode, &str, &str)] = &[
     (
         RefusalCode::IdTaken,
         "Another computer already has this ID.",
-        "Choose another ID with `tasuki-host rename`.",
+        "Choose another ID, in the settings or with `tasuki-host rename`.",
     ),
     (
         RefusalCode::ClaimInvalid,
@@ -194,7 +194,7 @@ const TABLE: &[(RefusalCode, &str, &str)] = &[
     (
         RefusalCode::ClaimSuperseded,
         "The computer ID of this PC belongs to a computer that had it earlier and is back.",
-        "Choose another ID with `tasuki-host rename`.",
+        "Choose another ID, in the settings or with `tasuki-host rename`.",
     ),
     (
         RefusalCode::ClaimsExhausted,

@@ -402,7 +402,7 @@ fn what_has_to_come_before_sharing_is_told() {
         (
             |snapshot| snapshot.is_prepared = false,
             Place::Share,
-            "tasuki-host init",
+            "tasuki-entry.toml",
         ),
         (
             |snapshot| snapshot.status.password_set = false,

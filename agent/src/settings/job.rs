@@ -1,6 +1,7 @@
 //! What the tool reads from this PC, and the one thing at a time that it changes there.
 
-use std::path::PathBuf;
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::failure::Failure;
@@ -10,9 +11,10 @@ use super::share::Starter;
 use super::values::{PASSWORD_FILE, Values, change};
 use crate::config::{ConfigError, HostConfig, Password};
 use crate::host::control::{Request, ask};
+use crate::host::prepare::prepare;
 use crate::host::rename::{Renamed, rename};
 use crate::host::status::Status;
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::tunnel::password::PasswordRecord;
 use crate::update::{Lookout, News};
 
@@ -62,6 +64,20 @@ impl Job {
     /// With a `starter` where the host is this user's own, and no service.
     pub fn new(dir: StateDir, starter: Option<Arc<dyn Starter>>) -> Self {
         Self { dir, starter }
+    }
+
+    /// Takes over the entry file at `path`, where this PC knows no relay yet.
+    pub fn prepare(&self, path: &Path) -> Result<(), Failure> {
+        let host = self.dir.host()?;
+        if host.entry()?.is_none() {
+            let source = read_to_string(path).map_err(|source| StateError::Io {
+                action: "read",
+                path: path.to_owned(),
+                source,
+            })?;
+            prepare(&host, &source, None)?;
+        }
+        Ok(())
     }
 
     /// How everything stands.

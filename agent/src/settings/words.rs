@@ -348,10 +348,11 @@ const ENGLISH: Words = Words {
     ending: "Ending the host ...",
     looking: "Asking whether there is a newer version ...",
     looked: "Asked whether there is a newer version.",
-    not_looked: "Nobody can tell whether there is a newer version.",
+    not_looked: "Could not ask whether there is a newer version.",
 
-    unprepared: "This PC does not know any relay yet. Type in a terminal: tasuki-host init --entry \
-                 tasuki-entry.toml",
+    unprepared: "This PC does not know any relay yet. Put the file tasuki-entry.toml, which comes \
+                 from whoever runs the relay, into the folder of this program, and open this \
+                 window again.",
     no_password: "There is no password yet, so nobody could connect.\n\
                   What to do: type a new password twice and press Save, then press Share this \
                   desktop again.",
@@ -439,8 +440,9 @@ const JAPANESE: Words = Words {
     looked: "新しいバージョンがあるか確認しました。",
     not_looked: "新しいバージョンがあるか確認できませんでした。",
 
-    unprepared: "このPCには、まだ中継サーバーが登録されていません。ターミナルで次のように入力\
-                 してください：\ntasuki-host init --entry tasuki-entry.toml",
+    unprepared: "このPCには、まだ中継サーバーが登録されていません。中継サーバーの管理者から受け取った \
+                 tasuki-entry.toml を、このプログラムと同じフォルダーに置いて、このウィンドウを\
+                 開き直してください。",
     no_password: "パスワードがまだないため、だれも接続できません。\n\
                   対処：新しいパスワードを2回入力して「保存」を押してから、もう一度「この画面を\
                   共有」を押してください。",

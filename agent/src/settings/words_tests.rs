@@ -78,7 +78,7 @@ fn whatever_is_wrong_with_the_host_is_told_in_the_language() {
     for (words, said) in [(&ENGLISH, "No way."), (&JAPANESE, "経路がありません。")] {
         let text = words.state(&status, false, true);
 
-        for part in [said, "line 1: x", "log", "tasuki-host init"] {
+        for part in [said, "line 1: x", "log", "tasuki-entry.toml"] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
     }

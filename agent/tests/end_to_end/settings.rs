@@ -8,7 +8,7 @@ use tasuki_agent::settings::{Job, Order, Outcome, Protection, ProxyKind, Values}
 use tasuki_agent::state::StateDir;
 use zeroize::Zeroizing;
 
-use crate::harness::{Host, Lab, PATIENCE, Proxy, Target, round_trip, wait_for, works};
+use crate::harness::{Host, Lab, PASSWORD, PATIENCE, Proxy, Target, round_trip, wait_for, works};
 
 const DENIED: &str = "[[address_rule]]\ndeny = \"127.0.0.0/8\"\n";
 
@@ -173,6 +173,34 @@ fn the_tool_touches_no_file_that_it_does_not_understand() {
     assert!(error.contains("no_such_key"), "{error}");
     assert_eq!(fs::read_to_string(&path).expect("is there"), text);
     assert!(job.look().expect("can be read").values.is_err());
+}
+
+#[test]
+fn the_tool_makes_an_office_pc_of_one_that_knows_no_relay() {
+    let lab = Lab::new();
+    let dir = StateDir::open(Some(&lab.path("office"))).expect("opens");
+    let job = Job::new(dir, None);
+    assert!(!job.look().expect("can be read").is_prepared);
+
+    job.prepare(&lab.entry()).expect("the entry file is good");
+
+    let before = job.look().expect("can be read");
+    assert!(before.is_prepared);
+    let proposed = before.status.wish.expect("a readable ID is proposed");
+    let order = Order {
+        password: Some(Password(Zeroizing::new(PASSWORD.to_owned()))),
+        ..Order::default()
+    };
+    job.run(order).done.expect("is saved");
+    let elsewhere = Lab::elsewhere(lab.relay_address);
+    job.prepare(&elsewhere.entry())
+        .expect("another entry file is left alone");
+    let mut host = Host::at(&lab, "office", &proposed);
+    let target = Target::echo();
+    host.configure(&format!("target = \"{}\"\n", target.address));
+    host.run();
+    host.wait_until_linked();
+    works(&lab.client("home").open(&proposed));
 }
 
 #[test]

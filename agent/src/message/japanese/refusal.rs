@@ -134,7 +134,7 @@ const TABLE: &[(RefusalCode, &str, &str)] = &[
     (
         RefusalCode::IdTaken,
         "このIDは、すでに別のコンピューターが使っています。",
-        "tasuki-host rename で別のIDを選んでください。",
+        "ホストの設定か tasuki-host rename で、別のIDを選んでください。",
     ),
     (
         RefusalCode::ClaimInvalid,
@@ -144,7 +144,7 @@ const TABLE: &[(RefusalCode, &str, &str)] = &[
     (
         RefusalCode::ClaimSuperseded,
         "このPCのコンピューターIDは、以前から持っていたコンピューターのものです。それが戻ってきました。",
-        "tasuki-host rename で、ほかのIDを選んでください。",
+        "ホストの設定か tasuki-host rename で、ほかのIDを選んでください。",
     ),
     (
         RefusalCode::ClaimsExhausted,

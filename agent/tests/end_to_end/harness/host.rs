@@ -34,9 +34,14 @@ impl Host {
         let state = lab.path(name);
         let mut copy = Command::new("cp");
         super::lab::finish(copy.arg("-a").arg(&original.state).arg(&state));
+        Self::at(lab, name, &original.id)
+    }
+
+    /// Whatever has made its state.
+    pub(crate) fn at(lab: &Lab, name: &str, id: &str) -> Self {
         Self {
-            id: original.id.clone(),
-            state,
+            id: id.to_owned(),
+            state: lab.path(name),
             logs: lab.logs(),
             variables: Vec::new(),
             process: None,
@@ -51,13 +56,7 @@ impl Host {
 
     /// The same without a password.
     pub(crate) fn without_password(lab: &Lab, name: &str, target: SocketAddr) -> Self {
-        let host = Self {
-            id: name.to_owned(),
-            state: lab.path(name),
-            logs: lab.logs(),
-            variables: Vec::new(),
-            process: None,
-        };
+        let host = Self::at(lab, name, name);
         host.done(
             host.command("init")
                 .arg("--entry")
