@@ -315,13 +315,14 @@ impl<'a> Studio<'a> {
         Ok(())
     }
 
-    /// A program in the viewer's place, which stays until it is ended.
+    /// A program in the viewer's place, and with its name, which stays until it is ended.
     fn bring_viewer(&self, stage: &mut Stage<'_>) -> Result<()> {
+        let viewer = self.folder.join("mstsc.exe");
+        fs::copy(self.programs.join("passage.exe"), &viewer)?;
         for language in Language::ALL {
             let door = format!("127.0.0.1:{}", stage.free_port()?);
             let mut settings = toml::Table::new();
-            let passage = self.programs.join("passage.exe");
-            settings.insert("viewer".to_owned(), Wine::path(&passage).into());
+            settings.insert("viewer".to_owned(), Wine::path(&viewer).into());
             settings.insert("viewer_arguments".to_owned(), vec![door].into());
             let file = self.state(language).join("client.toml");
             fs::write(file, settings.to_string())?;
