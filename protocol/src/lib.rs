@@ -8,6 +8,7 @@
 pub mod board_list;
 pub mod claim;
 pub mod codec;
+pub mod desktop;
 pub mod file;
 pub mod frame;
 pub mod id;

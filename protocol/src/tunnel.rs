@@ -167,6 +167,22 @@ wire_struct! {
     }
 }
 
+/// Host: somebody has pressed the keys that take the desktop off the screen at home. It concerns
+/// the viewer, and so no single stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaveFullScreen;
+
+/// It has no body.
+impl<'a> Wire<'a> for LeaveFullScreen {
+    fn encode(&self, _writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn decode(_reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
 /// Bytes of one stream, with the progress of the other direction riding along.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Data<'a> {
@@ -222,6 +238,7 @@ frames! {
     0x14 Reset(Reset),
     0x15 Probe(Probe),
     0x16 Alive(Alive),
+    0x17 LeaveFullScreen(LeaveFullScreen),
 }
 
 /// Bytes of the frame whose header this is, header included.

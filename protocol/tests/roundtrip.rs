@@ -26,7 +26,7 @@ const OUTER: Codec = Codec {
 };
 const TUNNEL: Codec = Codec {
     reencode: reencode_tunnel,
-    codes: 0x00..=0x17,
+    codes: 0x00..=0x18,
 };
 
 fn reencode_outer(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {

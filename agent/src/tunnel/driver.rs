@@ -182,18 +182,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             if count == 0 {
                 return Err(Stop::PeerClosed);
             }
-            let (mut opened, mut used) = (false, false);
+            let (mut news, mut used) = (false, false);
             let mut state = self.shared.lock();
             self.assembler.absorb(chunk, |frame| {
                 let touched = state.mux.handle(frame)?;
-                opened |= state.wake_touched(&touched);
+                news |= state.wake_touched(&touched);
                 used |= matches!(frame, Frame::Data(_));
                 Ok::<(), Stop>(())
             })?;
             drop(state);
             Pin::new(&mut self.tls).consume(count);
             self.heartbeat.heard(self.start.elapsed());
-            if opened {
+            if news {
                 self.shared.news.notify_waiters();
             }
             if used {

@@ -63,6 +63,24 @@ impl Tunnel {
         }
     }
 
+    /// Asks the client to take the desktop off its screen. Host only.
+    pub fn leave_full_screen(&self) {
+        let mut state = self.0.lock();
+        state.mux.leave_full_screen();
+        state.wake_driver();
+    }
+
+    /// Waits until the host asks for that; for ever, when the tunnel has ended. Client only.
+    pub async fn shall_leave_full_screen(&self) {
+        loop {
+            let news = self.0.news.notified();
+            if self.0.lock().mux.shall_leave_full_screen() {
+                return;
+            }
+            news.await;
+        }
+    }
+
     /// Waits until the tunnel has ended.
     pub async fn ended(&self) -> Ended {
         ended(&self.0).await

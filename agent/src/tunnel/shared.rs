@@ -14,7 +14,8 @@ use super::mux::{Mux, Role, SLOTS, Slot, Touched};
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// A stream waits to be accepted, or the tunnel has ended.
+    /// A stream waits to be accepted, the wish to leave full screen to be heard, or the tunnel
+    /// has ended.
     pub(super) news: Notify,
 }
 
@@ -70,9 +71,9 @@ impl Shared {
 }
 
 impl State {
-    /// Wakes whom a frame concerned; says whether a stream waits to be accepted.
+    /// Wakes whom a frame concerned; says whether there is news for the holder of the tunnel.
     pub(super) fn wake_touched(&mut self, touched: &Touched) -> bool {
-        if touched.opened && !self.held {
+        if touched.news && !self.held {
             self.refuse_opened();
             return false;
         }
@@ -82,7 +83,7 @@ impl State {
         if touched.room {
             self.writers.iter_mut().for_each(wake);
         }
-        touched.opened
+        touched.news
     }
 
     /// Wakes the driver if it has something to do.

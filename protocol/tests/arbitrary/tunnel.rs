@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::tunnel::{
-    Ack, Alive, Challenge, DATA_MAX, Data, Fin, Frame, Hello, Open, Probe, Progress, Proof,
-    Received, Reset, Resume, Resumed, Welcome,
+    Ack, Alive, Challenge, DATA_MAX, Data, Fin, Frame, Hello, LeaveFullScreen, Open, Probe,
+    Progress, Proof, Received, Reset, Resume, Resumed, Welcome,
 };
 
 use super::{bytes, computer_id, list, refusal, refusal_code, return_tag, secret, text, versions};
@@ -49,6 +49,7 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame<'static>> {
         (any::<u8>(), refusal_code()).prop_map(|(stream, code)| Reset { stream, code }.into()),
         any::<u32>().prop_map(|number| Probe { number }.into()),
         any::<u32>().prop_map(|number| Alive { number }.into()),
+        Just(LeaveFullScreen.into()),
     ]
 }
 

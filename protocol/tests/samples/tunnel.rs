@@ -4,8 +4,8 @@ use protocol::codec::Bytes;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::secret::Secret;
 use protocol::tunnel::{
-    Ack, Alive, Challenge, Data, Fin, Frame, Hello, Open, Probe, Progress, Proof, Received, Reset,
-    Resume, Resumed, Welcome,
+    Ack, Alive, Challenge, Data, Fin, Frame, Hello, LeaveFullScreen, Open, Probe, Progress, Proof,
+    Received, Reset, Resume, Resumed, Welcome,
 };
 use protocol::version::Versions;
 
@@ -84,5 +84,6 @@ pub(crate) fn tunnel() -> Vec<Frame<'static>> {
         }),
         Frame::Probe(Probe { number: 9 }),
         Frame::Alive(Alive { number: 9 }),
+        Frame::LeaveFullScreen(LeaveFullScreen),
     ]
 }

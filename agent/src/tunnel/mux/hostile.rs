@@ -36,6 +36,7 @@ fn frame() -> impl Strategy<Value = Frame<'static>> {
             Reset { stream, code }.into()
         }),
         any::<u32>().prop_map(|number| Probe { number }.into()),
+        Just(LeaveFullScreen.into()),
     ]
 }
 

@@ -21,7 +21,9 @@ mod violation;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::refusal::RefusalCode;
-use protocol::tunnel::{Ack, Alive, Data, Fin, Frame, Open, Probe, Reset, STREAMS_MAX};
+use protocol::tunnel::{
+    Ack, Alive, Data, Fin, Frame, LeaveFullScreen, Open, Probe, Reset, STREAMS_MAX,
+};
 
 pub(super) use self::limits::SLOTS;
 use self::limits::{ABANDONED, FIRST_WINDOW, POOL, RESERVE, RESETTING_MAX, ROOM_MIN};
@@ -54,8 +56,8 @@ pub(super) struct Touched {
     pub(super) stream: Option<Slot>,
     /// There may be room for those who wait for it.
     pub(super) room: bool,
-    /// A stream waits to be accepted.
-    pub(super) opened: bool,
+    /// A stream waits to be accepted, or the wish to leave full screen to be heard.
+    pub(super) news: bool,
 }
 
 /// All streams of one end of a tunnel.
@@ -76,6 +78,9 @@ pub(super) struct Mux {
     /// The newest probe of the peer's, to be answered.
     answer: Option<u32>,
     probe: Option<u32>,
+    /// The wish to leave full screen: at the host to be sent, at the client to be heard. However
+    /// often it comes meanwhile, it is one.
+    leave_full_screen: bool,
     dead: bool,
 }
 
@@ -91,6 +96,7 @@ impl Mux {
             resetting: BTreeSet::new(),
             answer: None,
             probe: None,
+            leave_full_screen: false,
             dead: false,
         }
     }
@@ -124,6 +130,7 @@ impl Mux {
                 Ok(Touched::default())
             }
             Frame::Alive(Alive { .. }) => Ok(Touched::default()),
+            Frame::LeaveFullScreen(LeaveFullScreen) => self.handle_leave_full_screen(),
             Frame::Hello(_)
             | Frame::Challenge(_)
             | Frame::Proof(_)
@@ -149,6 +156,9 @@ impl Mux {
         }
         if let Some(number) = self.probe.take() {
             return Some(encode(Probe { number }.into()));
+        }
+        if self.role == Role::Host && std::mem::take(&mut self.leave_full_screen) {
+            return Some(encode(LeaveFullScreen.into()));
         }
         for _ in 0..SLOTS {
             let slot = self.turn;
@@ -278,6 +288,16 @@ impl Mux {
         self.probe = Some(number);
     }
 
+    /// Wants the client to leave full screen. Host only.
+    pub(super) fn leave_full_screen(&mut self) {
+        self.leave_full_screen = true;
+    }
+
+    /// Whether the host has wanted that since the last call. Client only.
+    pub(super) fn shall_leave_full_screen(&mut self) -> bool {
+        std::mem::take(&mut self.leave_full_screen)
+    }
+
     /// The path died: streams give what has arrived, then the error.
     pub(super) fn fail(&mut self) {
         self.dead = true;
@@ -294,7 +314,9 @@ impl Mux {
 
     /// Whether [`Self::next_frame`] has something.
     pub(super) fn has_frame(&self) -> bool {
-        let waiting = !self.resets.is_empty() || self.answer.is_some() || self.probe.is_some();
+        let wanted = self.role == Role::Host && self.leave_full_screen;
+        let asked = self.answer.is_some() || self.probe.is_some();
+        let waiting = !self.resets.is_empty() || asked || wanted;
         waiting || self.slots.iter().flatten().any(StreamState::has_frame)
     }
 
@@ -351,7 +373,19 @@ impl Mux {
         self.slots[slot] = Some(StreamState::theirs(open, FIRST_WINDOW));
         self.opened.push_back(slot);
         Ok(Touched {
-            opened: true,
+            news: true,
+            ..Touched::default()
+        })
+    }
+
+    fn handle_leave_full_screen(&mut self) -> Result<Touched, Violation> {
+        if self.role == Role::Host {
+            return Err(Violation::AskedByClient);
+        }
+        // Who has not heard the one before has been woken for it already.
+        let news = !std::mem::replace(&mut self.leave_full_screen, true);
+        Ok(Touched {
+            news,
             ..Touched::default()
         })
     }

@@ -23,7 +23,7 @@ fn the_ninth_stream_is_refused_at_both_ends() {
     for stream in 0..8 {
         client.open().unwrap();
         let open = Open { stream, window: 1 };
-        assert!(host.handle(&open.into()).unwrap().opened);
+        assert!(host.handle(&open.into()).unwrap().news);
     }
 
     let ninth = Open {
@@ -32,7 +32,7 @@ fn the_ninth_stream_is_refused_at_both_ends() {
     };
 
     assert_eq!(client.open(), Err(StreamError::TooManyStreams));
-    assert!(!host.handle(&ninth.into()).unwrap().opened);
+    assert!(!host.handle(&ninth.into()).unwrap().news);
     let mut buffer = [0; FRAME_MAX];
     let length = host.next_frame(&mut buffer).unwrap();
     let refusal = Reset {
@@ -142,6 +142,33 @@ fn a_peer_that_breaks_a_rule_is_told_apart() {
     assert_eq!(after(&[open(0), fin(0)], fin(0)), Violation::AfterFin);
     let mut client = Mux::new(Role::Client);
     assert_eq!(client.handle(&open(0)), Err(Violation::OpenedByHost));
+    let wish = LeaveFullScreen.into();
+    assert_eq!(after(&[], wish), Violation::AskedByClient);
+}
+
+#[test]
+fn the_wish_to_leave_full_screen_is_one_however_often_it_comes() {
+    let mut host = Mux::new(Role::Host);
+    let mut client = Mux::new(Role::Client);
+    let mut buffer = [0; FRAME_MAX];
+
+    for _ in 0..1_000 {
+        host.leave_full_screen();
+    }
+    assert!(host.has_frame());
+    let length = host.next_frame(&mut buffer).unwrap();
+    let wish = Frame::decode(&buffer[..length]).unwrap();
+    assert_eq!(wish, LeaveFullScreen.into());
+    assert!(!host.has_frame() && host.next_frame(&mut [0; FRAME_MAX]).is_none());
+
+    assert!(client.handle(&wish).unwrap().news);
+    for _ in 0..1_000 {
+        assert_eq!(client.handle(&wish), Ok(Touched::default()));
+    }
+    assert!(!client.has_frame() && client.next_frame(&mut [0; FRAME_MAX]).is_none());
+    assert!(client.shall_leave_full_screen());
+    assert!(!client.shall_leave_full_screen());
+    assert!(client.handle(&wish).unwrap().news);
 }
 
 #[test]

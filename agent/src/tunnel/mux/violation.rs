@@ -11,6 +11,8 @@ pub(in crate::tunnel) enum Violation {
     OpenedTwice(u8),
     #[error("host opened a stream")]
     OpenedByHost,
+    #[error("client asked to leave full screen")]
+    AskedByClient,
     #[error("bytes at {found} instead of {expected}")]
     Gap { expected: u64, found: u64 },
     #[error("bytes beyond the window")]

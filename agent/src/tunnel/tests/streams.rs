@@ -75,6 +75,22 @@ async fn run_eight(client: Tunnel, host: Tunnel) {
 }
 
 #[tokio::test]
+async fn a_client_hears_the_wish_to_leave_full_screen_without_any_stream() {
+    let (near, far) = duplex(32 * 1024);
+    let (client, host) = tunnels(near, far).await;
+
+    for _ in 0..3 {
+        for _ in 0..100 {
+            host.leave_full_screen();
+        }
+        let heard = timeout(DEADLINE, client.shall_leave_full_screen()).await;
+        heard.expect("is heard");
+    }
+
+    assert_eq!(host.close().await, Ended::Closed);
+}
+
+#[tokio::test]
 async fn stream_numbers_come_back_for_a_thousand_streams() {
     let (near, far) = duplex(32 * 1024);
     let (client, host) = tunnels(near, far).await;
