@@ -1,11 +1,12 @@
 //! The home side: reaches an office PC, proves the password, and lends the tunnel to a viewer.
 //!
 //! `connect` makes the tunnel, `listener` is the loopback door that only the viewer may use,
-//! `launch` starts the viewer, `redirect` is what it may lend of this PC, `show` joins them. Must never show a password or take one
-//! from an argument.
+//! `launch` starts the viewer, `redirect` is what it may lend of this PC, `full_screen` takes it
+//! off the screen, `show` joins them. Must never show a password or take one from an argument.
 
 pub mod connect;
 mod error;
+mod full_screen;
 mod launch;
 pub mod listener;
 mod oneself;

@@ -1,6 +1,7 @@
 //! Lends a tunnel to a viewer, from its start to the end of either.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use protocol::refusal::RefusalCode;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use super::full_screen::leave_when_asked;
 use super::listener::{self, News};
 use super::{LaunchError, NotLent, Redirections, Viewer};
 use crate::config::ClientConfig;
@@ -98,12 +100,21 @@ pub async fn show(
         }
     }
     let mut viewer = Viewer::start(program, arguments, address, &more)?;
-    let allowed = viewer.id().map_or(Allowed::SameUser, Allowed::ProcessTree);
+    let process = viewer.id();
+    let allowed = process.map_or(Allowed::SameUser, Allowed::ProcessTree);
+    let left = async {
+        match process {
+            Some(viewer) => leave_when_asked(tunnel, viewer).await,
+            // It has ended already.
+            None => pending().await,
+        }
+    };
     // A viewer that connects has read its settings.
     let admitted = || drop(changed.take());
     tokio::select! {
         status = viewer.ended() => status.map(Ok).map_err(ShowError::Wait),
         end = serve(&listener, tunnel, allowed, reasons, admitted) => Ok(Err(end)),
+        never = left => match never {},
     }
 }
 

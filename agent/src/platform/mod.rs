@@ -21,6 +21,8 @@
 //! - `desktop_port()`: where this PC's desktop service listens.
 //! - `viewer_settings(program)`: the file that a viewer takes its settings from, unless it is
 //!   told by arguments.
+//! - `minimize(process)`: the windows of a process and of its descendants leave the screen, where
+//!   the system lets a program do that; how many did.
 //! - `ProxySystem`: what the system knows of proxies, and how it logs in to them.
 //! - `keep_awake()`: the PC does not fall asleep by itself until what it returns is dropped,
 //!   where the system lets a program say so.
@@ -45,9 +47,9 @@ use windows as imp;
 
 pub(crate) use imp::{
     Awake, ControlListener, ProxySystem, RUN_HELP, STATE_HELP, VIEWER, asked_to_stop, desktop_port,
-    host_name, is_guarded, keep_awake, make_private_folder, open_descriptor, open_private,
-    open_public, protect, reach_control, service_log, state_root, stopped_by, survive_ctrl_c,
-    sync_folder, system_root, time_zone, tune, unprotect, viewer_settings,
+    host_name, is_guarded, keep_awake, make_private_folder, minimize, open_descriptor,
+    open_private, open_public, protect, reach_control, service_log, state_root, stopped_by,
+    survive_ctrl_c, sync_folder, system_root, time_zone, tune, unprotect, viewer_settings,
 };
 pub use imp::{NetworkChanges, is_peer_allowed};
 pub use loopback::bind_loopback;

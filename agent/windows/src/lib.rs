@@ -28,3 +28,4 @@ pub mod secret;
 mod shell;
 pub mod tcp;
 mod text;
+pub mod window;

@@ -3,7 +3,9 @@
 mod access;
 pub(crate) mod autostart;
 mod control;
+mod descent;
 mod event_log;
+mod minimize;
 mod network;
 mod peer;
 mod proxy;
@@ -23,6 +25,7 @@ use agent_windows::{clock, folder, power, process, secret};
 pub(crate) use control::{ControlListener, reach_control};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
+pub(crate) use minimize::minimize;
 pub use network::NetworkChanges;
 pub use peer::is_peer_allowed;
 pub(crate) use proxy::ProxySystem;

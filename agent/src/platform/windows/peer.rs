@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use agent_windows::{process, tcp};
 use tokio::net::TcpStream;
 
+use super::descent::comes_from;
 use crate::platform::Allowed;
 
 /// Whether the process at the other end of an accepted connection may use it.
@@ -26,27 +27,4 @@ pub fn is_peer_allowed(stream: &TcpStream, allowed: Allowed) -> io::Result<bool>
         Allowed::SameUser => Ok(process::user(owner)? == process::user(std::process::id())?),
         Allowed::ProcessTree(root) => comes_from(owner, root),
     }
-}
-
-/// Whether `process` is `root` or was started by it, by one that it has started, and so on.
-fn comes_from(process: u32, root: u32) -> io::Result<bool> {
-    let all = process::all()?;
-    let mut at = process;
-    // Each step goes to an older process, so it ends; the number bounds it all the same.
-    for _ in 0..all.len() {
-        if at == root {
-            return Ok(true);
-        }
-        let find = |id| all.iter().find(|other| other.id == id);
-        let Some(parent) = find(at).and_then(|found| find(found.parent)) else {
-            // What started it has ended.
-            return Ok(false);
-        };
-        // A younger "parent" has been given the number of one that has ended.
-        if process::began(parent.id)? > process::began(at)? {
-            return Ok(false);
-        }
-        at = parent.id;
-    }
-    Ok(false)
 }
