@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::chord::{Chord, Meaning};
 use crate::film::Size;
 
 /// Keys and buttons held at once: more than any keyboard can tell apart. What is pressed beyond
@@ -57,17 +58,33 @@ enum Held {
 pub struct Hands<I: Input> {
     input: I,
     held: BTreeSet<Held>,
+    chord: Chord,
 }
 
 impl<I: Input> Hands<I> {
     pub fn new(input: I) -> Self {
-        let held = BTreeSet::new();
-        Self { input, held }
+        Self {
+            input,
+            held: BTreeSet::new(),
+            chord: Chord::default(),
+        }
     }
 
-    pub fn key(&mut self, key: Key, down: bool) {
-        self.input.key(key, down);
-        self.note(Held::Key(key), down);
+    /// Says whether this key is the one by which the viewer leaves full screen: it is not pressed
+    /// here, and what was pressed for it is let go, since its end may stay at home.
+    pub fn key(&mut self, key: Key, down: bool) -> bool {
+        match self.chord.on(key, down) {
+            Meaning::Typed => {
+                self.input.key(key, down);
+                self.note(Held::Key(key), down);
+                false
+            }
+            Meaning::Leave => {
+                self.release();
+                true
+            }
+            Meaning::Nothing => false,
+        }
     }
 
     pub fn letter(&mut self, unit: u16, down: bool) {
@@ -90,8 +107,13 @@ impl<I: Input> Hands<I> {
             .point(share(x, size.width), share(y, size.height));
     }
 
-    /// Lets go of everything.
+    /// Lets go of everything: the viewer holds nothing.
     pub fn let_go(&mut self) {
+        self.chord.let_go();
+        self.release();
+    }
+
+    fn release(&mut self) {
         for held in std::mem::take(&mut self.held) {
             match held {
                 Held::Key(key) => self.input.key(key, false),
@@ -186,6 +208,39 @@ mod tests {
         drop(hands);
 
         assert_eq!(diary.0, ["key 0x1d true", "key 0x1d false"]);
+    }
+
+    #[test]
+    fn the_key_that_leaves_full_screen_is_not_pressed_and_leaves_nothing_pressed() {
+        let mut diary = Diary::default();
+        let mut hands = Hands::new(&mut diary);
+        let keys = [0x38, 0x2a].map(|code| Key {
+            code,
+            extended: false,
+        });
+        let f = Key {
+            code: 0x21,
+            extended: false,
+        };
+
+        for key in [CONTROL].iter().chain(&keys) {
+            assert!(!hands.key(*key, true));
+        }
+        assert!(hands.key(f, true));
+        assert!(hands.held.is_empty(), "let go at once");
+        assert!(!hands.key(f, true) && !hands.key(f, false));
+        assert!(hands.key(f, true), "the viewer holds the others still");
+        drop(hands);
+
+        let expected = [
+            "key 0x1d true",
+            "key 0x38 true",
+            "key 0x2a true",
+            "key 0x1d false",
+            "key 0x2a false",
+            "key 0x38 false",
+        ];
+        assert_eq!(diary.0, expected);
     }
 
     #[test]

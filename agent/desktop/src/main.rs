@@ -3,10 +3,12 @@
 //! `tasuki-host run --desktop` starts one for each session, and joins it with the tunnel. Whatever
 //! goes wrong in here ends this process, and with it this session only.
 //! `server` speaks RDP, `channel` its part for copied text, `windows` is the PC that it shows,
-//! `certificate` what it shows of itself, `memory` how much it may use.
+//! `certificate` what it shows of itself, `host` what the host is told, `memory` how much it may
+//! use.
 
 mod certificate;
 mod channel;
+mod host;
 mod memory;
 mod server;
 mod windows;

@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use crate::channel::Channel;
+use crate::host::Host;
 use crate::memory;
 use crate::windows::{self, Desk, Monitors};
 
@@ -56,6 +57,7 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, clipboard: bool) -> Result<()> 
             hands: Arc::clone(&hands),
             size: Arc::clone(&size),
             nudge,
+            host: Host::default(),
         })
         .with_display_handler(Display {
             size,
@@ -118,26 +120,34 @@ struct Viewer {
     hands: SharedHands,
     size: Arc<Mutex<Size>>,
     nudge: SyncSender<()>,
+    host: Host,
 }
 
 impl Viewer {
-    fn act(&mut self, act: impl FnOnce(&mut Hands<Desk>, Size)) {
-        act(&mut lock(&self.hands), *lock(&self.size));
+    fn act<T>(&mut self, act: impl FnOnce(&mut Hands<Desk>, Size) -> T) -> T {
+        let result = act(&mut lock(&self.hands), *lock(&self.size));
         // One that waits already will do, and so will none when nobody looks.
         let _ = self.nudge.try_send(());
+        result
+    }
+
+    fn key(&mut self, code: u8, extended: bool, down: bool) {
+        if self.act(|hands, _| hands.key(Key { code, extended }, down)) {
+            self.host.leave_full_screen();
+        }
     }
 }
 
 impl RdpServerInputHandler for Viewer {
     fn keyboard(&mut self, event: KeyboardEvent) {
-        self.act(|hands, _| match event {
-            KeyboardEvent::Pressed { code, extended } => hands.key(Key { code, extended }, true),
-            KeyboardEvent::Released { code, extended } => hands.key(Key { code, extended }, false),
-            KeyboardEvent::UnicodePressed(unit) => hands.letter(unit, true),
-            KeyboardEvent::UnicodeReleased(unit) => hands.letter(unit, false),
+        match event {
+            KeyboardEvent::Pressed { code, extended } => self.key(code, extended, true),
+            KeyboardEvent::Released { code, extended } => self.key(code, extended, false),
+            KeyboardEvent::UnicodePressed(unit) => self.act(|hands, _| hands.letter(unit, true)),
+            KeyboardEvent::UnicodeReleased(unit) => self.act(|hands, _| hands.letter(unit, false)),
             // The viewer's window has got the keyboard back: it holds nothing.
-            KeyboardEvent::Synchronize(_) => hands.let_go(),
-        });
+            KeyboardEvent::Synchronize(_) => self.act(|hands, _| hands.let_go()),
+        }
     }
 
     fn mouse(&mut self, event: MouseEvent) {

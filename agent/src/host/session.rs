@@ -1,11 +1,11 @@
 //! One tunnel: each stream of it is led to the desktop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use protocol::refusal::RefusalCode;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -73,18 +73,21 @@ async fn turn_away(host: &Host, tunnel: &Tunnel, who: &Who) {
 async fn serve_streams(host: &Host, tunnel: &Tunnel, session: u64) -> String {
     let mut stopping = host.stopping.subscribe();
     let mut streams = JoinSet::new();
+    let wishes = Arc::new(Notify::new());
     loop {
         tokio::select! {
             stream = tunnel.accept() => match stream {
                 Some(stream) => {
                     let stopping = host.stopping.subscribe();
                     let target = host.settings.now().target.clone();
-                    streams.spawn(serve_stream(stream, target, session, stopping));
+                    let wishes = Arc::downgrade(&wishes);
+                    streams.spawn(serve_stream(stream, target, session, wishes, stopping));
                 }
                 None => break,
             },
             // Finished streams are reaped here, so that the set holds the open ones only.
             Some(_) = streams.join_next() => {}
+            () = wishes.notified() => tunnel.leave_full_screen(),
             () = stopped(&mut stopping) => {
                 streams.join_all().await;
                 return "host_stopping".to_owned();
@@ -108,9 +111,11 @@ async fn serve_stream(
     mut stream: Stream,
     target: Target,
     session: u64,
+    wishes: Weak<Notify>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut desktop = match timeout(TARGET_WAIT, Desktop::open(&target, session)).await {
+    let opening = Desktop::open(&target, session, wishes);
+    let mut desktop = match timeout(TARGET_WAIT, opening).await {
         Ok(Ok(desktop)) => desktop,
         Ok(Err(error)) => return unreachable_target(stream, &target, session, &error.to_string()),
         Err(_) => return unreachable_target(stream, &target, session, "no answer in time"),

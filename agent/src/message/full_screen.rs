@@ -1,5 +1,6 @@
 //! How a person leaves full screen. Each viewer has keys of its own for that, and on a full screen
-//! nobody else hears of keys.
+//! nobody else at home hears of keys. A host in user mode does, and minimizes the viewer by way of
+//! the client where that can do it (`client/full_screen.rs`): on Windows.
 
 use std::path::Path;
 
@@ -20,9 +21,11 @@ pub fn how_to_leave<'a>(
     let (english, japanese) = if name == "mstsc" {
         (
             "To leave full screen: Ctrl+Alt+Break. Without such a key: the bar at the top edge; \
-             Ctrl+Alt+Home gets there.",
+             Ctrl+Alt+Home gets there. Where the desktop of whoever is logged on is shared, \
+             Ctrl+Alt+Shift+F minimizes it.",
             "全画面表示を終えるには：Ctrl+Alt+Break（Pause）を押してください。このキーがないときは、\
-             画面上端のバーを使ってください（Ctrl+Alt+Home で移動できます）。",
+             画面上端のバーを使ってください（Ctrl+Alt+Home で移動できます）。サインイン中の\
+             デスクトップを共有しているときは、Ctrl+Alt+Shift+F で最小化できます。",
         )
     } else if name.contains("freerdp") {
         (
@@ -49,7 +52,7 @@ mod tests {
 
         for (viewer, arguments, keys) in [
             ("mstsc", &["/multimon", "/f"][..], "Ctrl+Alt+Break"),
-            ("MSTSC.EXE", &["/F"], "Ctrl+Alt+Break"),
+            ("MSTSC.EXE", &["/F"], "Ctrl+Alt+Shift+F"),
             ("/usr/bin/xfreerdp", &["/f"], "Ctrl+Alt+Enter"),
             ("xfreerdp3", &["+f"], "Ctrl+Alt+Enter"),
         ] {

@@ -1,12 +1,13 @@
 //! What a person at home sees beside refusals: the viewer, messages, the history.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use crate::harness::{Host, Lab, PASSWORD, PATIENCE, Process, Target, wait_for, with_input, works};
+use crate::harness::{
+    Host, Lab, PASSWORD, PATIENCE, Process, Target, script, wait_for, with_input, works,
+};
 
 /// Says through the tunnel what its arguments are, waits to be let go, and ends with code 7.
 const VIEWER: &str = r#"#!/bin/bash
@@ -64,9 +65,7 @@ fn only_the_viewer_may_use_the_address_and_its_exit_code_comes_back() {
 fn viewer(lab: &Lab) -> PathBuf {
     let path = lab.path("viewer");
     let folder = lab.path("");
-    let script = VIEWER.replace("FOLDER/", &folder.to_string_lossy());
-    fs::write(&path, script).expect("is written");
-    fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("is ours");
+    script(&path, &VIEWER.replace("FOLDER/", &folder.to_string_lossy()));
     path
 }
 

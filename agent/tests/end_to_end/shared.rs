@@ -5,7 +5,21 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::harness::{Host, Lab, PATIENCE, Target, noise, round_trip, wait_for};
+use protocol::desktop::LEAVE_FULL_SCREEN;
+
+use crate::harness::{
+    Host, Lab, Open, PASSWORD, PATIENCE, Process, Target, noise, round_trip, script, wait_for,
+};
+
+/// Connects, and stays until its client ends it.
+const VIEWER: &str = r#"#!/bin/bash
+address="${1#/v:}"
+exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+read -r never <&3
+"#;
+
+/// What a client says that hears of the wish.
+const ASKED: &str = "The office PC asks to leave full screen";
 
 /// An office PC that shares what `script` is.
 fn sharing(lab: &Lab, script: &str) -> Host {
@@ -106,6 +120,52 @@ fn what_a_program_says_is_in_the_hosts_log_but_no_more_than_a_log_can_bear() {
         "{said}"
     );
     assert!(said.matches("says too much").count() <= 16 * 1024 / 14);
+}
+
+#[test]
+fn the_wish_to_leave_full_screen_reaches_who_has_started_the_viewer_and_no_log() {
+    let lab = Lab::new();
+    // As fast as it is heard; and a line that is none.
+    let wishes = format!("echo now {LEAVE_FULL_SCREEN} >&2; yes '{LEAVE_FULL_SCREEN}' >&2 &");
+    let host = sharing(&lab, &format!("{wishes} exec cat"));
+    let viewer = lab.path("viewer");
+    script(&viewer, VIEWER);
+    let client = |name, arguments: &[&str]| {
+        let client = lab.client(name);
+        client.configure(&format!("viewer = {viewer:?}\n"));
+        client.put("password", &format!("{PASSWORD}\n"));
+        let password = fs::File::open(client.path("password")).expect("a file");
+        let mut command = client.connect_command(&host.id);
+        command.arg("--verbose").args(arguments).stdin(password);
+        Process::start("tasuki-client", &lab.logs(), &mut command)
+    };
+    let asked = |process: &Process| process.complained().matches(ASKED).count();
+
+    let viewing = client("home", &[]);
+    wait_for("the second wish", PATIENCE, || {
+        (asked(&viewing) > 1).then_some(())
+    });
+
+    // Who has started no viewer has nothing to take off the screen, and is served all the same.
+    let lending = client("elsewhere", &["--no-launch"]);
+    let address = wait_for("an address", PATIENCE, || {
+        lending.said().trim().parse().ok()
+    });
+    let open = Open {
+        process: lending,
+        address,
+    };
+    round_trip(&open.connect(), &noise(3, 1 << 20));
+    assert_eq!(asked(&open.process), 0);
+
+    drop((viewing, open));
+    let told = "Desktop program said";
+    let log = wait_for("what else was said", PATIENCE, || {
+        let log = host.log();
+        (log.matches(told).count() == 2).then_some(log)
+    });
+    let lines = log.matches(LEAVE_FULL_SCREEN).count();
+    assert_eq!(lines, 2, "{log}");
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl<'w> Deployment<'w> {
         let client = self
             .client(stage)
             .env("DISPLAY", &screen.display)
-            .arg("--")
+            .args(["--verbose", "--"])
             .args(viewer_arguments());
         stage.start("tasuki-client", client)
     }

@@ -2,8 +2,8 @@
 //! editor open, whose desktop `tasuki-host run --desktop` shares; all else is of this machine.
 //!
 //! The proof is what the editor saves: it has what was typed at home, a letter where the mouse has
-//! clicked, what was copied at home, and Japanese that another viewer has sent; and what is copied
-//! in the editor can be pasted at home. The picture is for a person to look at; it has to be what
+//! clicked, what was copied at home, and Japanese that another viewer has sent, and no F of the keys
+//! that leave full screen; and what is copied in the editor can be pasted at home. The picture is for a person to look at; it has to be what
 //! the office PC's screen shows.
 
 use std::fs;
@@ -47,6 +47,15 @@ const FILE: &str = "typed.txt";
 /// What is typed, then what is typed where the mouse has clicked: before all others.
 const KEYS: [&str; 2] = ["asuki 4071 (ok)", "T"];
 const WRITTEN: &str = "\u{feff}Tasuki 4071 (ok)";
+
+/// The keys that leave full screen, held until F repeats, which must not come to the editor either.
+/// F is let go first: FreeRDP tells each repeat as an end and a new beginning, and an F that begins
+/// without the others is one to be typed.
+const LEAVE: [&str; 12] = [
+    "keydown", "ctrl", "alt", "shift", "f", "sleep", "1", "keyup", "f", "shift", "alt", "ctrl",
+];
+/// What the client says that hears of them.
+const ASKED: &str = "The office PC asks to leave full screen";
 
 /// What is copied at home, and what is written behind it before all is copied at the office.
 const COPIED: &str = "Tasuki 4071\nたすき 襷 🎋";
@@ -235,6 +244,11 @@ fn type_and_save(
     let [keys, clicked] = KEYS;
     let [x, y] = FIRST_LETTER;
     press(stage, home, &["type", "--delay", "100", keys])?;
+    press(stage, home, &LEAVE)?;
+    stage.wait_for("the client's word about the keys", KEYS_LIMIT, |stage| {
+        let said = fs::read_to_string(stage.path("tasuki-client.log"))?;
+        Ok(said.contains(ASKED).then_some(()))
+    })?;
     press(stage, desk, &["mousemove", x, y])?;
     press(stage, home, &["mousemove", x, y, "click", "1"])?;
     press(stage, home, &["type", clicked])?;

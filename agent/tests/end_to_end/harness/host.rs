@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -116,8 +115,7 @@ impl Host {
         let host = folder.join("tasuki-host");
         fs::copy(program("tasuki-host"), &host).expect("is copied");
         let desktop = folder.join("tasuki-desktop");
-        fs::write(&desktop, format!("#!/bin/sh\n{script}")).expect("is written");
-        fs::set_permissions(&desktop, fs::Permissions::from_mode(0o700)).expect("is a program");
+        super::script(&desktop, &format!("#!/bin/sh\n{script}"));
         let mut command = Command::new(host);
         command.arg("--state").arg(&self.state);
         self.process = Some(Process::start(

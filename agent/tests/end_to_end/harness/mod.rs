@@ -19,7 +19,7 @@ pub(crate) use dante::Dante;
 pub(crate) use host::{Host, with_input};
 pub(crate) use lab::{Lab, free_address, is_root};
 pub(crate) use process::Process;
-pub(crate) use programs::program;
+pub(crate) use programs::{program, script};
 pub(crate) use proxy::Proxy;
 pub(crate) use squid::{ANYBODY, Squid, WHO_IS_KNOWN, basic, needs, ntlm};
 pub(crate) use target::Target;

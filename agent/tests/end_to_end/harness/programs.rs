@@ -1,6 +1,9 @@
-//! Where the programs are: beside this test, or where `TASUKI_BIN_DIR` says.
+//! Where the programs are: beside this test, or where `TASUKI_BIN_DIR` says; and programs that are
+//! scripts.
 
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 /// The path of `name`.
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -12,6 +15,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Makes a program of a script.
+pub(crate) fn script(path: &Path, text: &str) {
+    fs::write(path, text).expect("is written");
+    fs::set_permissions(path, Permissions::from_mode(0o700)).expect("is ours");
 }
 
 /// Tests lie in `deps` of the folder where the programs are.
