@@ -21,8 +21,9 @@ const DESCRIPTION: &str = "Makes this PC reachable from home, through a relay th
     what passes.";
 /// It may do little; the rights to its folder go to the service itself.
 const ACCOUNT: &str = r"NT AUTHORITY\LocalService";
-/// How long the service may take to start or to say good-bye.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the service may take to start or to say good-bye. On a busy PC Windows itself gives it
+/// 30 seconds until it has to say a word.
+const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 /// After each failure it is started again, soon at first; a day without one counts as none.
 const RESTARTS_S: [u64; 3] = [1, 10, 60];
