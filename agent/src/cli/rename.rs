@@ -7,7 +7,8 @@ use protocol::id::ComputerId;
 
 use super::exit::Exit;
 use super::say;
-use crate::host::rename::{RenameError, Renamed, rename};
+use crate::host::control::AskError;
+use crate::host::rename::{Renamed, rename};
 use crate::state::StateDir;
 
 const AFTER: &str = "\
@@ -31,8 +32,8 @@ pub(super) fn run(state: Option<&Path>, arguments: &Arguments) -> anyhow::Result
     let dir = StateDir::open(state)?;
     let renamed = rename(&dir, new).map_err(|error| match error {
         // It has words of its own.
-        RenameError::State(error) => error.into(),
-        RenameError::Ask(_) => anyhow::Error::from(error),
+        AskError::State(error) => error.into(),
+        AskError::Ask(_) => anyhow::Error::from(error),
     })?;
     Ok(match renamed {
         Renamed::Already => {

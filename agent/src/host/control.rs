@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::status::{Live, Status};
 use crate::platform::{ControlListener, reach_control};
+use crate::state::StateError;
 
 /// Longest line either way.
 const LINE_MAX: u64 = 64 * 1024;
@@ -35,6 +36,15 @@ pub enum Request {
     Reload,
     /// End in order; where the answer says that another command stops you, go on.
     Stop,
+}
+
+/// A running host could not be asked for something.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("the running tasuki-host does not answer")]
+    Ask(#[from] io::Error),
 }
 
 /// What wakes the rest of the host.

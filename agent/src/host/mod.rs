@@ -2,7 +2,8 @@
 //!
 //! `keeper` holds the link for life, `station` registers, `link` is one link, `call` one
 //! invite, `session` one tunnel. `status` and `control` tell the commands how it stands,
-//! `in_force` are its settings, `rename` and `stop` are what commands do that take a while.
+//! `in_force` are its settings, `prepare` makes an office PC of this one, `rename` and `stop` are
+//! what commands do that take a while.
 //! Must never let a caller past the gate, log content, or end a session because a link ended.
 
 mod call;

@@ -1,13 +1,12 @@
 //! Another computer ID: the wish is noted, and a host that runs asks a relay for it.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use protocol::id::ComputerId;
 
-use super::control::{Request, ask};
+use super::control::{AskError, Request, ask};
 use super::status::{Status, Trouble};
-use crate::state::{StateDir, StateError};
+use crate::state::StateDir;
 
 /// How long the relay gets to decide before nobody waits any more.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,17 +30,8 @@ pub enum Renamed {
     Undecided,
 }
 
-/// It could not be asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum RenameError {
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error("the running tasuki-host does not answer")]
-    Ask(#[from] io::Error),
-}
-
 /// Asks for `new`, and waits for a while. Not for asynchronous code.
-pub fn rename(dir: &StateDir, new: &ComputerId) -> Result<Renamed, RenameError> {
+pub fn rename(dir: &StateDir, new: &ComputerId) -> Result<Renamed, AskError> {
     let host = dir.host()?;
     let held = host.claim()?.map(|signed| signed.claim.computer_id);
     if held.as_ref() == Some(new) {

@@ -1,9 +1,8 @@
 //! The end of a running host, in order: sessions are told, as with Ctrl-C.
 
-use std::io;
 use std::time::{Duration, Instant};
 
-use super::control::{Request, ask};
+use super::control::{AskError, Request, ask};
 use crate::state::{StateDir, StateError};
 
 /// How long the host may take; it gives its sessions less.
@@ -23,17 +22,8 @@ pub enum Stopped {
     Slow,
 }
 
-/// The host could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StopError {
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error("the running tasuki-host does not answer")]
-    Ask(#[from] io::Error),
-}
-
 /// Asks the host that runs on `dir` to end, and waits until it has. Not for asynchronous code.
-pub fn stop(dir: &StateDir) -> Result<Stopped, StopError> {
+pub fn stop(dir: &StateDir) -> Result<Stopped, AskError> {
     let Some(status) = ask(&dir.host_folder(), Request::Stop)? else {
         return Ok(Stopped::Already);
     };

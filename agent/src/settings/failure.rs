@@ -6,8 +6,7 @@ use toml_edit::TomlError;
 
 use super::password::Unusable;
 use crate::config::ConfigError;
-use crate::host::rename::RenameError;
-use crate::host::stop::StopError;
+use crate::host::control::AskError;
 use crate::message::{Explain, Explanation, Language};
 use crate::state::StateError;
 use crate::tunnel::TunnelError;
@@ -41,20 +40,11 @@ pub enum Failure {
     Windows(io::Error),
 }
 
-impl From<StopError> for Failure {
-    fn from(error: StopError) -> Self {
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
         match error {
-            StopError::State(error) => Self::State(error),
-            StopError::Ask(error) => Self::Ask(error),
-        }
-    }
-}
-
-impl From<RenameError> for Failure {
-    fn from(error: RenameError) -> Self {
-        match error {
-            RenameError::State(error) => Self::State(error),
-            RenameError::Ask(error) => Self::Ask(error),
+            AskError::State(error) => Self::State(error),
+            AskError::Ask(error) => Self::Ask(error),
         }
     }
 }
